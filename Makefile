@@ -1,0 +1,49 @@
+# Two commands for a fresh machine: `make demo` and `make test`. Both create .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# A local CPU wheel where pip's find-links offer one, else PyTorch's CPU index, else the default.
+TORCH ?=
+CPU_TORCH := torch==2.13.0+cpu
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test check format clean
+
+demo: $(VENV)/.demo
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) runs build dist
+
+$(VENV)/.torch:
+	$(PYTHON) -m venv $(VENV)
+ifneq ($(TORCH),)
+	$(PIP) $(TORCH)
+else
+	$(PIP) $(CPU_TORCH) 2>/dev/null \
+	  || $(PIP) torch --index-url $(CPU_INDEX) 2>/dev/null \
+	  || $(PIP) torch
+endif
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.torch pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt -e ".[demo]"
+	touch $@
+
+$(VENV)/.test: $(VENV)/.torch pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt -e ".[demo,parquet,track,test]"
+	touch $@

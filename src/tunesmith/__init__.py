@@ -1,0 +1,11 @@
+"""Tunesmith: adapt a pretrained language model, prove what it can do, keep it good.
+
+>>> import tunesmith
+>>> tunesmith.check("examples/support", task="classification").is_usable  # doctest: +SKIP
+True
+"""
+
+from tunesmith.core.errors import TunesmithError
+from tunesmith.interfaces.python import check, env, evaluate, fit, predict, runs
+
+__all__ = ["TunesmithError", "check", "env", "evaluate", "fit", "predict", "runs"]

@@ -1,0 +1,61 @@
+"""What an operation tells while it works. Doors show events; nothing depends on them being seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A sentence for the person who waits: a choice made and its reason, or a stage that begins."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A sentence the person should not miss."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a stage is: `done` of `total` (None where unknown) in `unit`."""
+
+    stage: str
+    done: int
+    total: int | None
+    unit: str = "rows"
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One optimiser step.
+
+    `index` counts from 1; `loss` is the mean per row; `learning_rate` the first group's; `tokens`
+    the real (non-padding) ones read; `epoch` counts from 0; `total` is the number of steps planned.
+    """
+
+    index: int
+    loss: float
+    learning_rate: float
+    tokens: int
+    seconds: float
+    epoch: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """One validation during training: the selection measure after step `index`."""
+
+    index: int
+    measure: str
+    value: float
+    best: bool
+
+
+Event: TypeAlias = Said | Warned | Progress | Step | Validated

@@ -1,0 +1,58 @@
+"""The methods a model can be adapted by: a closed union of plain records.
+
+They hold settings only; `tune/` is the one place that matches on them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from tunesmith.core.spec import Part
+
+
+class Full(Part):
+    """Full tuning: every weight of the backbone and the head is trained."""
+
+    name: Literal["full"] = "full"
+    """The method's name."""
+
+    head_start: Literal["probe", "random"] = "probe"
+    """How the head begins: fitted on the frozen vectors first (Kumar et al. 2022, LP-FT), or at
+    random."""
+
+
+class Probe(Part):
+    """A regularised linear head on frozen vectors: the first thing to try.
+
+    It takes seconds where full tuning takes minutes.
+    """
+
+    name: Literal["probe"] = "probe"
+    """The method's name."""
+
+    strengths: tuple[Annotated[float, Field(gt=0)], ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
+    """Inverse regularisation strengths (C) to choose from on the validation rows."""
+
+    max_iterations: int = Field(500, ge=1)
+    """Iterations of the L-BFGS solver for each strength."""
+
+
+METHODS = {method.model_fields["name"].default: method for method in (Full, Probe)}
+
+
+def named(value: Any, default: str) -> Any:
+    """Return a part's mapping for a bare name, and fill in `name` where only settings stand."""
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, dict) and "name" not in value:
+        return {"name": default, **value}
+    return value
+
+
+Method = Annotated[
+    Full | Probe,
+    Field(discriminator="name"),
+    BeforeValidator(lambda value: named(value, default="full")),
+]

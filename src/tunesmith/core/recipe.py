@@ -1,0 +1,127 @@
+"""The parts of a recipe: model and reading, training, and the rows held out."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from tunesmith.core.spec import Part
+
+
+class ModelRecipe(Part):
+    """Which backbone, and how it reads."""
+
+    name: str = "minilm"
+    """`minilm` (the packaged all-MiniLM-L6-v2), a local folder, or a hub id."""
+
+    revision: str | None = None
+    """The hub revision (branch, tag or commit) to fetch; none takes the default branch."""
+
+    max_length: int | None = Field(None, ge=8)
+    """Tokens a window may hold, special tokens included; none takes all that the model can read."""
+
+    long_text: Literal["windows", "truncate"] = "windows"
+    """What happens beyond `max_length`: overlapping windows whose answers are merged, or a
+    counted cut."""
+
+    stride: int = Field(64, ge=0)
+    """Tokens that two neighbouring windows share."""
+
+    pooling: Literal["auto", "native", "mean"] = "auto"
+    """How a text becomes one vector: the architecture's own way, the mean of its tokens, or what
+    the model's own sentence-vector settings say (auto)."""
+
+    case_shape: bool | None = None
+    """Add a learned embedding of each word's case shape (tag heads); none adds it to uncased
+    vocabularies."""
+
+    dropout: float | None = Field(None, ge=0, lt=1)
+    """Dropout ratio of the backbone and head while training; none keeps the model's own."""
+
+
+class TrainingRecipe(Part):
+    """How the loop trains. Methods without a loop (probe) ignore it."""
+
+    epochs: int = Field(5, ge=1)
+    """Passes over the training rows."""
+
+    max_steps: int | None = Field(None, ge=1)
+    """Optimiser steps after which training stops, whatever `epochs` says."""
+
+    batch_tokens: int = Field(1024, ge=16)
+    """Tokens (padding included) of one batch."""
+
+    accumulation: int = Field(1, ge=1)
+    """Batches whose gradients are averaged before one optimiser step."""
+
+    optimizer: Literal["adamw", "adam", "sgd", "adafactor"] = "adamw"
+    """The update rule."""
+
+    learning_rate: float = Field(1e-4, gt=0)
+    """Peak learning rate of the backbone."""
+
+    head_learning_rate: float | None = Field(1e-3, gt=0)
+    """Peak learning rate of the head; none uses `learning_rate`."""
+
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """Factor on the learning rate for each layer further from the head (1 treats all alike)."""
+
+    weight_decay: float = Field(0.01, ge=0)
+    """Decoupled weight decay; biases and norms have none."""
+
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Momentum of SGD."""
+
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """Course of the learning rate after warm-up."""
+
+    warmup_ratio: float = Field(0.1, ge=0, lt=1)
+    """Share of all steps in which the learning rate rises from 0."""
+
+    max_grad_norm: float = Field(1.0, ge=0)
+    """Norm to which gradients are clipped; 0 never clips."""
+
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of the target mass spread over all labels (Szegedy et al. 2016)."""
+
+    class_weights: Literal["none", "balanced"] = "none"
+    """`balanced` weighs each class by rows / (classes x rows of the class)."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Number format of matrix products; auto takes bf16 where the processor multiplies it."""
+
+    evaluate_every: int | None = Field(None, ge=1)
+    """Optimiser steps between validations; none validates once an epoch."""
+
+    patience: int = Field(3, ge=0)
+    """Validations without a gain before training stops early; 0 never stops early."""
+
+    selection: str | None = None
+    """Validation measure that chooses the checkpoint; none takes the task's own."""
+
+    checkpoint_steps: int | None = Field(None, ge=1)
+    """Optimiser steps between checkpoints; none saves at each validation."""
+
+    threads: int | None = Field(None, ge=1)
+    """Processor threads; none takes all cores."""
+
+    track: Literal["none", "tensorboard"] = "none"
+    """Where the curve is mirrored to while it grows."""
+
+
+class SplitRecipe(Part):
+    """How rows are held out where the data names no split of its own."""
+
+    valid: float = Field(0.1, gt=0, lt=1)
+    """Share of the rows that chooses the checkpoint and strength."""
+
+    test: float = Field(0.0, ge=0, lt=1)
+    """Share of the rows that nothing but the final report sees."""
+
+    @field_validator("test")
+    @classmethod
+    def _leaves_rows(cls, test: float, info: ValidationInfo) -> float:
+        if test + info.data.get("valid", 0) >= 1:
+            raise ValueError("valid and test together must leave rows to train on")
+        return test

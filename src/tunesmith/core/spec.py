@@ -1,0 +1,168 @@
+"""Specs: frozen, validated requests, one class an operation, and the parts they are made of.
+
+A field is written once, with its default, unit and one-sentence docstring; the command line's help,
+the JSON schema and the reference are derived from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+from tunesmith.core.errors import Problem, SpecError
+
+
+class Part(BaseModel):
+    """A group of settings inside a spec.
+
+    It is frozen, and an unknown key is refused with the nearest name.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        protected_namespaces=(),
+    )
+
+
+class Spec(Part):
+    """The whole request of one operation."""
+
+
+SpecT = TypeVar("SpecT", bound=Part)
+
+
+def build_spec(spec: type[SpecT], values: Mapping[str, Any], *, where: str = "") -> SpecT:
+    """Return the spec that `values` (nested mappings) describe.
+
+    Raises `SpecError` with every problem at once; `where` names the file or door the values came
+    from.
+    """
+    try:
+        return spec.model_validate(dict(values))
+    except ValidationError as error:
+        problems = [_problem(spec, fault, where) for fault in error.errors()]
+        raise SpecError(problems, hint=_hint(spec, error.errors()[0])) from None
+
+
+def set_path(values: dict[str, Any], path: str, value: Any) -> None:
+    """Set `a.b.c` in nested dictionaries, in place.
+
+    A part that was given by its name alone (`method: full`) becomes `{"name": "full", …}` so it can
+    take settings.
+    """
+    *parents, last = path.split(".")
+    target = values
+    for key in parents:
+        held = target.get(key)
+        if isinstance(held, str):
+            held = {"name": held}
+        target[key] = dict(held) if isinstance(held, Mapping) else {}
+        target = target[key]
+    held = target.get(last)
+    if isinstance(held, Mapping) and isinstance(value, str):
+        value = {**held, "name": value}
+    target[last] = value
+
+
+def setting_paths(part: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every (`a.b.c`, pydantic field) of a spec, in its parts and union members too."""
+    for name, field in part.model_fields.items():
+        yield f"{prefix}{name}", field
+        for member in parts_of(field.annotation):
+            yield from setting_paths(member, f"{prefix}{name}.")
+
+
+def is_positional(field: FieldInfo) -> bool:
+    """Tell whether a spec's field is an argument rather than a flag."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("positional"))
+
+
+def parts_of(annotation: Any) -> list[type[BaseModel]]:
+    """Return the parts that an annotation (a part, an optional part, a union of parts) may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [part for argument in get_args(annotation) for part in parts_of(argument)]
+
+
+def _problem(spec: type[BaseModel], fault: Mapping[str, Any], where: str) -> Problem:
+    path = _path(spec, fault["loc"])
+    context = fault.get("ctx", {})
+    found = repr(fault["input"]) if isinstance(fault["input"], str | int | float | bool) else ""
+    match fault["type"]:
+        case "extra_forbidden":
+            return Problem(
+                f"`{path}` must be a setting of {_subject(spec, path)}", _nearest(spec, path), where
+            )
+        case "missing":
+            return Problem(f"`{path}` must be given", "nothing", where)
+        case "greater_than_equal":
+            return Problem(f"`{path}` must be at least {context['ge']}", found, where)
+        case "greater_than":
+            return Problem(f"`{path}` must be above {context['gt']}", found, where)
+        case "less_than_equal":
+            return Problem(f"`{path}` must be at most {context['le']}", found, where)
+        case "less_than":
+            return Problem(f"`{path}` must be below {context['lt']}", found, where)
+        case "literal_error":
+            return Problem(f"`{path}` must be {context['expected']}", found, where)
+        case "union_tag_invalid":
+            return Problem(
+                f"`{path}` must be one of {context['expected_tags']}", repr(context["tag"]), where
+            )
+        case "value_error":
+            return Problem(f"`{path}`: {context['error']}", found, where)
+        case _:
+            message = fault["msg"].removeprefix("Input should be ")
+            return Problem(f"`{path}` must be {message}", found, where)
+
+
+def _path(spec: type[BaseModel], location: tuple[str | int, ...]) -> str:
+    """Return a location as the user writes it: without the tags pydantic adds for unions."""
+    known = {path for path, _ in setting_paths(spec)}
+    parts: list[str] = []
+    for index, item in enumerate(location):
+        candidate = ".".join([*parts, str(item)])
+        is_tag = index < len(location) - 1 and candidate not in known and ".".join(parts) in known
+        if not is_tag:
+            parts.append(str(item))
+    return ".".join(parts)
+
+
+def _subject(spec: type[BaseModel], path: str) -> str:
+    return (
+        f"`{path.rpartition('.')[0]}`"
+        if "." in path
+        else spec.__name__.removesuffix("Spec").lower()
+    )
+
+
+def _nearest(spec: type[BaseModel], path: str) -> str:
+    known = [name for name, _ in setting_paths(spec)]
+    last = path.rpartition(".")[2]
+    by_last = {name.rpartition(".")[2]: name for name in reversed(known)}
+    near = get_close_matches(path, known, n=1, cutoff=0.6) or [
+        by_last[name] for name in get_close_matches(last, by_last, n=1, cutoff=0.6)
+    ]
+    return f"an unknown name; did you mean `{near[0]}`?" if near else "an unknown name"
+
+
+def _hint(spec: type[BaseModel], fault: Mapping[str, Any]) -> str:
+    path = _path(spec, fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        nearest = _nearest(spec, path).partition("`")[2].rstrip("`?")
+        return (
+            f"--set {nearest}={fault['input']}" if nearest else "--print-spec shows every setting"
+        )
+    fields = dict(setting_paths(spec))
+    if path in fields and "." in path:
+        default = fields[path].get_default(call_default_factory=True)
+        return f"--set {path}={default}"
+    return "--help lists every setting"

@@ -1,0 +1,44 @@
+"""What makes two rows, or two sets of rows, the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from tunesmith.core.examples import Example, Span, WordsInput
+
+
+def fingerprint_examples(examples: Iterable[Example]) -> str:
+    """Return 64 hexadecimal digits that are equal for equal data, whatever its format or order.
+
+    Ids, inputs and gold answers count (labels of one row and spans without regard to order); places
+    and groups do not.
+    """
+    digests = sorted(_digest(example) for example in examples)
+    return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def text_key(example: Example) -> str:
+    """Return the text by which rows count as the same: case folded, white space made single."""
+    return " ".join(example.inputs.text.casefold().split())
+
+
+def stable_hash(*parts: object) -> bytes:
+    """Return 32 bytes that depend on `parts` alone, the same on every machine and in every run."""
+    content = json.dumps(parts, ensure_ascii=False, default=str)
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).digest()
+
+
+def _digest(example: Example) -> bytes:
+    inputs = example.inputs
+    words = inputs.words if isinstance(inputs, WordsInput) else None
+    return stable_hash(example.id, inputs.text, words, _gold_content(example.gold))
+
+
+def _gold_content(gold: Any) -> Any:
+    if not isinstance(gold, tuple):
+        return gold
+    parts = [[x.start, x.end, x.type] if isinstance(x, Span) else x for x in gold]
+    return sorted(parts)

@@ -1,0 +1,90 @@
+"""Marking an engine on examples: its answers, their marks, and the worst of its mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunesmith.core.answers import Answer
+from tunesmith.core.errors import DataError
+from tunesmith.core.events import Event, Progress
+from tunesmith.core.examples import Example
+from tunesmith.runtime.engine import Engine, answer
+from tunesmith.tasks.task import Marks, Task
+
+PROGRESS_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Examples with the answers they got and the marks of these."""
+
+    task: Task
+    examples: Sequence[Example]
+    answers: Sequence[Answer]
+    marks: Marks
+
+
+def mark_engine(
+    engine: Engine,
+    examples: Sequence[Example],
+    *,
+    seed: int = 0,
+    emit: Callable[[Event], None] = lambda _: None,
+) -> Marked:
+    """Return the engine's answers to `examples`, marked against their gold.
+
+    Raises `DataError` where a row has no gold answer, or where there is no row.
+    """
+    _require_gold(engine.task, examples)
+    answers = []
+    for number, reply in enumerate(answer(engine, (ex.inputs for ex in examples)), start=1):
+        answers.append(reply)
+        if number % PROGRESS_ROWS == 0 or number == len(examples):
+            emit(Progress("evaluating", number, len(examples)))
+    return Marked(engine.task, examples, answers, engine.task.mark(examples, answers, seed=seed))
+
+
+def list_mistakes(marked: Marked, *, most: int | None = None) -> list[dict[str, Any]]:
+    """Return the rows answered wrongly, the most confident first.
+
+    The report shows the first of them, bad_cases.jsonl all; `most` None gives all.
+    """
+    return [
+        {
+            "id": marked.examples[row].id,
+            "text": marked.examples[row].inputs.text,
+            "gold": marked.task.show_gold(marked.examples[row]),
+            "predicted": marked.task.show_answer(marked.answers[row]),
+            "confidence": _confidence(marked.answers[row]),
+            "place": str(marked.examples[row].place),
+        }
+        for row in marked.marks.wrong[:most]
+    ]
+
+
+def _confidence(reply: Answer) -> float | None:
+    """Return how sure the model was of its answer, or None where it named nothing.
+
+    Of several labels or entities the least sure one counts.
+    """
+    if hasattr(reply, "confidence"):
+        return round(reply.confidence, 4)
+    if hasattr(reply, "entities"):
+        return round(min((e.confidence for e in reply.entities), default=0.0), 4) or None
+    return round(min((reply.scores[label] for label in reply.labels), default=0.0), 4) or None
+
+
+def _require_gold(task: Task, examples: Sequence[Example]) -> None:
+    role = task.gold_roles[0]
+    column = task.columns.get(role, role)
+    if not examples:
+        raise DataError("there must be rows to evaluate on; got none", hint="--help")
+    missing = [example for example in examples if example.gold is None]
+    if missing:
+        raise DataError(
+            f"every row must have its gold answer in column `{column}`; "
+            f"{len(missing):,} of {len(examples):,} have none (first at {missing[0].place})",
+            hint=f"--column {role}=NAME",
+        )

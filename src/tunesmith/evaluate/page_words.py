@@ -1,0 +1,199 @@
+"""Every caption of the page, once a language. Holds no numbers and no HTML."""
+
+from __future__ import annotations
+
+from tunesmith.core.errors import Problem, SpecError
+
+LANGUAGES = ("en", "zh-CN")
+
+# key: (en, zh-CN). A caption that counts has a `.one` form beside it where English needs one.
+CAPTIONS: dict[str, tuple[str, str]] = {
+    "untitled": ("Untitled model", "未命名模型"),
+    "page.kind": ("Tunesmith report", "Tunesmith 评估报告"),
+    "page.contents": ("On this page", "本页目录"),
+    "task.classification": ("Classification", "文本分类"),
+    "task.multilabel": ("Multi-label classification", "多标签分类"),
+    "task.ner": ("Named entity recognition", "命名实体识别"),
+    "labels": ("{count} labels", "{count} 个标签"),
+    "labels.one": ("{count} label", "{count} 个标签"),
+    "rows": ("{count} rows", "{count} 行"),
+    "rows.one": ("{count} row", "{count} 行"),
+    "tuned": ("{model}, method {method}", "{model}，方法 {method}"),
+    "measured_on": ("measured on {rows} of {data}", "在 {data} 的{rows}上测得"),
+    "measured_on.split": (
+        "measured on {rows} of {data} ({split})",
+        "在 {data}（{split}）的 {rows}上测得",
+    ),
+    "split.test": ("test split", "测试集"),
+    "split.valid": ("validation split", "验证集"),
+    "split.given file": ("given file", "指定文件"),
+    "result": ("Result", "结果"),
+    "interval": ("95% interval {low} to {high}", "95% 区间 {low} 至 {high}"),
+    "figure.count": ("n = {count}", "n = {count}"),
+    "interval.none": ("no interval computed", "未计算区间"),
+    "interval.drawn": (
+        "A scale from 0 to 1 with the value and its 95% interval.",
+        "从 0 到 1 的刻度，标出数值及其 95% 区间。",
+    ),
+    "lower_is_better": ("lower is better", "越低越好"),
+    "measures.other": ("Other measures", "其他指标"),
+    "column.measure": ("Measure", "指标"),
+    "column.value": ("Value", "数值"),
+    "column.interval": ("95% interval", "95% 区间"),
+    "column.count": ("n", "n"),
+    "measure.accuracy": ("Accuracy", "准确率"),
+    "measure.balanced_accuracy": ("Balanced accuracy", "平衡准确率"),
+    "measure.subset_accuracy": ("Exact-match accuracy", "完全匹配准确率"),
+    "measure.token_accuracy": ("Token accuracy", "词级准确率"),
+    "measure.f1": ("F1", "F1"),
+    "measure.macro_f1": ("Macro F1", "宏平均 F1"),
+    "measure.micro_f1": ("Micro F1", "微平均 F1"),
+    "measure.weighted_f1": ("Weighted F1", "加权平均 F1"),
+    "measure.entity_f1": ("Entity F1", "实体 F1"),
+    "measure.entity_precision": ("Entity precision", "实体精确率"),
+    "measure.entity_recall": ("Entity recall", "实体召回率"),
+    "measure.precision": ("Precision", "精确率"),
+    "measure.recall": ("Recall", "召回率"),
+    "measure.ece": ("Expected calibration error", "期望校准误差"),
+    "measure.brier": ("Brier score", "Brier 分数"),
+    "measure.log_loss": ("Log loss", "对数损失"),
+    "measure.hamming_loss": ("Hamming loss", "汉明损失"),
+    "notes": ("Notes", "说明"),
+    "classes": ("Per class", "各类别表现"),
+    "classes.caption": (
+        "Sorted by support. Support: how often a label is gold; predicted: how often it was given.",
+        "按样本数降序排列。样本数为真实标签出现次数，预测数为模型给出该标签的次数。",
+    ),
+    "weakest": ("weakest", "最弱"),
+    "weakest.lead": ("Weakest by F1:", "F1 最低："),
+    "weakest.item": ("{f1}, n = {count}", "{f1}，n = {count}"),
+    "column.label": ("Label", "标签"),
+    "column.precision": ("Precision", "精确率"),
+    "column.recall": ("Recall", "召回率"),
+    "column.f1": ("F1", "F1"),
+    "column.support": ("Support", "样本数"),
+    "column.predicted": ("Predicted", "预测数"),
+    "average.micro": ("Micro average", "微平均"),
+    "average.macro": ("Macro average", "宏平均"),
+    "average.weighted": ("Weighted average", "加权平均"),
+    "tokens": ("Per token", "词级表现"),
+    "tokens.caption": (
+        "Each word's tag marked on its own, so a half-found entity still counts in part.",
+        "逐词计分，只找对一部分的实体也会部分计入。",
+    ),
+    "confusion": ("Confusion", "混淆情况"),
+    "confusion.caption": (
+        "Rows are gold labels, columns predictions; blank is 0. Blue is right, orange is wrong, "
+        "deeper is a larger share of the row. n = {count}",
+        "行为真实标签，列为预测标签，空白为 0。"
+        "蓝色为正确，橙色为错误，颜色越深占该行比例越大。n = {count}",
+    ),
+    "confusion.corner": ("gold ↓ predicted →", "真实 ↓ 预测 →"),
+    "confusion.pairs": (
+        "The most confused pairs: {shown} of {pairs}. n = {count}",
+        "最常混淆的标签对：共 {pairs} 对，列出 {shown} 对。n = {count}",
+    ),
+    "confusion.none": (
+        "No label was taken for another. n = {count}",
+        "没有标签被混淆。n = {count}",
+    ),
+    "confusion.map": ("All {labels}", "全部 {labels}"),
+    "confusion.map.drawn": (
+        "Rows are gold labels, columns predictions, in the bundle's label order. Blue is right, "
+        "orange is wrong, deeper is a larger share of the row. n = {count}",
+        "行为真实标签，列为预测标签，按模型的标签顺序。"
+        "蓝色为正确，橙色为错误，颜色越深占该行比例越大。n = {count}",
+    ),
+    "column.gold": ("Gold", "真实"),
+    "column.guess": ("Predicted", "预测"),
+    "column.gold_count": ("Gold n", "真实 n"),
+    "column.share": ("Share", "占比"),
+    "calibration": ("Calibration", "校准"),
+    "calibration.drawn": (
+        "Bars are the accuracy of each bin, dots stand at its mean confidence; on the dashed line "
+        "confidence and accuracy agree. The strip below counts the answers. n = {count}",
+        "柱为各区间的准确率，点位于其平均置信度；虚线上两者一致。下方条带为回答数量。n = {count}",
+    ),
+    "calibration.caption": ("Confidence and accuracy by bin", "各区间的置信度与准确率"),
+    "column.bin": ("Bin", "区间"),
+    "column.confidence": ("Confidence", "置信度"),
+    "column.accuracy": ("Accuracy", "准确率"),
+    "column.gap": ("Gap", "差值"),
+    "mistakes": ("Worst mistakes", "最严重的错误"),
+    "mistakes.lead": ("n = {count} shown", "列出 n = {count} 条"),
+    "mistake.gold": ("gold", "真实"),
+    "mistake.predicted": ("predicted", "预测"),
+    "mistake.confidence": ("confidence", "置信度"),
+    "mistake.place": ("from", "来源"),
+    "mistake.none": ("none", "无"),
+    "mistake.more": ("All {count} characters", "全部 {count} 个字符"),
+    "mistake.cut": ("… {count} more characters, not shown", "……另有 {count} 个字符未显示"),
+    "training": ("Training", "训练过程"),
+    "curve.loss": ("Training loss", "训练损失"),
+    "curve.raw": ("Training loss: each step", "训练损失：逐步"),
+    "curve.smooth": ("mean of about {span} steps", "约 {span} 步的滑动平均"),
+    "curve.validation": ("Validation: {measure}", "验证：{measure}"),
+    "curve.step": ("step", "步"),
+    "curve.best": ("best, step {step}", "最佳，第 {step} 步"),
+    "curve.best.value": ("best {value}, step {step}", "最佳 {value}，第 {step} 步"),
+    "curve.drawn": (
+        "{steps} training steps, {validations} validations.",
+        "训练 {steps} 步，验证 {validations} 次。",
+    ),
+    "curve.thinned": (
+        "Drawn with at most {points} points a line.",
+        "每条线最多绘制 {points} 个点。",
+    ),
+    "curve.lost": (
+        "Not drawn, because not a finite number: {count}.",
+        "因非有限数值而未绘制：{count} 个。",
+    ),
+    "training.seconds": ("Time", "用时"),
+    "training.tokens": ("Tokens", "词元数"),
+    "training.tokens_per_second": ("Tokens per second", "每秒词元数"),
+    "training.steps": ("Steps", "步数"),
+    "training.best_step": ("Best step", "最佳步"),
+    "training.seed": ("Seed", "随机种子"),
+    "training.reasons": ("Chosen because", "选择依据"),
+    "check": ("Pre-flight check", "预检结果"),
+    "severity.fault": ("fault", "故障"),
+    "severity.warning": ("warning", "警告"),
+    "severity.note": ("note", "提示"),
+    "provenance": ("Provenance", "溯源信息"),
+    "provenance.model": ("Model", "模型"),
+    "provenance.data": ("Data", "数据"),
+    "provenance.method": ("Method", "方法"),
+    "provenance.report": ("Report", "报告"),
+    "provenance.name": ("Name", "名称"),
+    "provenance.parameters": ("Parameters", "参数量"),
+    "provenance.source": ("Source", "来源"),
+    "provenance.split": ("Split", "划分"),
+    "provenance.rows": ("Rows", "行数"),
+    "provenance.created": ("Created", "生成时间"),
+    "provenance.format": ("Format", "格式版本"),
+}
+
+LOWER_IS_BETTER = frozenset({"ece", "brier", "log_loss", "hamming_loss"})
+
+
+def captions(language: str) -> dict[str, str]:
+    """Return the captions of one language; a count never breaks away from its `n =`.
+
+    Raises `SpecError` for a language that has none.
+    """
+    if language not in LANGUAGES:
+        must = "`language` must be one of " + ", ".join(f"`{name}`" for name in LANGUAGES)
+        raise SpecError(Problem(must, found=f"`{language}`"), hint="`--set language=en`")
+    column = LANGUAGES.index(language)
+    return {key: texts[column].replace("n = ", "n\u00a0=\u00a0") for key, texts in CAPTIONS.items()}
+
+
+def named(words: dict[str, str], family: str, name: str) -> str:
+    """Return the caption `family.name`, or the name itself with spaces for underscores."""
+    return words.get(f"{family}.{name}", name.replace("_", " "))
+
+
+def counted(words: dict[str, str], key: str, count: int) -> str:
+    """Return the caption `key` with its count, in the singular where the language has one."""
+    form = f"{key}.one" if count == 1 else key
+    return words[form].format(count=f"{count:,}")

@@ -1,0 +1,1 @@
+"""The doors: Python and the command line. No domain logic."""

@@ -1,0 +1,130 @@
+"""The command line: flags from specs, results as tables or JSON, errors as exit statuses.
+
+It holds no domain logic; `operations` does the work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from tunesmith.core.errors import InterruptedRunError, TunesmithError
+from tunesmith.core.operation import Operation
+from tunesmith.core.spec import build_spec
+from tunesmith.interfaces.flags import flags_of, settings_from
+from tunesmith.operations import OPERATIONS, execute
+
+app = typer.Typer(
+    name="tunesmith",
+    help="Adapt a pretrained language model to your task, prove what it can do, keep it good.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+SET = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Any setting of the spec; may be repeated."),
+]
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON result on standard output.")]
+PRINT_SPEC = Annotated[
+    bool, typer.Option("--print-spec", help="Print the complete spec as YAML and stop.")
+]
+DEBUG = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+COMMON = {"set_": SET, "json_": JSON, "print_spec": PRINT_SPEC, "debug": DEBUG}
+COMMON_DEFAULTS = {"set_": None, "json_": False, "print_spec": False, "debug": False}
+
+
+def main() -> None:
+    """Run the command line, and leave with 0 or the exit status of the error met.
+
+    A reader that closes our output early (`| head`) is no error.
+    """
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(InterruptedRunError.exit_status)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _make_command(operation: Operation) -> Callable:
+    flags = flags_of(operation.spec)
+
+    def command(**given: Any) -> None:
+        common = {name: given.pop(name) for name in COMMON}
+        with _reporting(as_json=common["json_"], debug=common["debug"]):
+            settings = settings_from(operation.spec, given, common["set_"] or [])
+            if common["print_spec"]:
+                spec = build_spec(operation.spec, settings, where="command line")
+                dumped = spec.model_dump(mode="json")
+                typer.echo(yaml.safe_dump(dumped, sort_keys=False, allow_unicode=True), nl=False)
+                return
+            _run(operation, settings, as_json=common["json_"])
+
+    parameters = [flag.parameter for flag in flags]
+    parameters += [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=COMMON_DEFAULTS[name],
+            annotation=annotation,
+        )
+        for name, annotation in COMMON.items()
+    ]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    command.__doc__ = operation.spec.__doc__
+    return command
+
+
+def _run(operation: Operation, settings: dict[str, Any], *, as_json: bool) -> None:
+    from tunesmith.interfaces.progress import listening  # noqa: PLC0415 (rich; not for `--help`)
+    from tunesmith.session import Session  # noqa: PLC0415
+
+    spec = build_spec(operation.spec, settings, where="command line")
+    with listening() as listener:
+        session = Session(device=getattr(spec, "device", "auto"), listener=listener)
+        result = execute(operation.name, spec, session=session)
+    if as_json:
+        typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
+    else:
+        from tunesmith.interfaces.tables import show  # noqa: PLC0415 (rich; not for `--help`)
+
+        show(result)
+    status = getattr(result, "exit_status", 0)
+    if status:
+        raise typer.Exit(status)
+
+
+@contextlib.contextmanager
+def _reporting(*, as_json: bool, debug: bool) -> Iterator[None]:
+    """Turn our errors into words on standard error and an exit status.
+
+    With `as_json` standard output gets them as JSON too; `debug` adds the traceback.
+    """
+    try:
+        yield
+    except TunesmithError as error:
+        if debug:
+            traceback.print_exc()
+        if as_json:
+            typer.echo(json.dumps(error.to_json(), ensure_ascii=False))
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(error.exit_status) from None
+
+
+for _operation in OPERATIONS.values():
+    app.command(name=_operation.name, help=_operation.summary)(_make_command(_operation))

@@ -1,0 +1,151 @@
+"""From a spec to command-line flags, and from what was typed back to the spec's values.
+
+A top-level field becomes an argument or a flag; groups of settings (`training`, `split`) are
+reached by `--set`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+import typer
+import yaml
+from pydantic.fields import FieldInfo
+
+from tunesmith.core.errors import SpecError
+from tunesmith.core.spec import Spec, is_positional, parts_of, set_path
+
+SETTINGS_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One parameter of a command and the spec field it fills."""
+
+    name: str
+    parameter: inspect.Parameter
+
+
+def flags_of(spec: type[Spec]) -> list[Flag]:
+    """Return the command's parameters in the order of the fields, positional ones first."""
+    made = [_flag(name, field) for name, field in spec.model_fields.items()]
+    return [flag for flag in made if flag is not None]
+
+
+def settings_from(
+    spec: type[Spec], given: Mapping[str, Any], overrides: Sequence[str]
+) -> dict[str, Any]:
+    """Return the nested values that were typed: a settings file first, then flags, then `--set`.
+
+    Raises `SpecError` where an override is not written PATH=VALUE.
+    """
+    values = {key: value for key, value in given.items() if value not in (None, [], ())}
+    settings: dict[str, Any] = {}
+    data = values.get("data")
+    if "data" in spec.model_fields and isinstance(data, str) and data.endswith(SETTINGS_SUFFIXES):
+        settings = _read_settings(Path(values.pop("data")))
+    for key, value in values.items():
+        set_path(settings, key, list(value) if isinstance(value, tuple) else value)
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        if not equals or not path:
+            raise SpecError(
+                f"`--set` must be written PATH=VALUE; got {override!r}",
+                hint="--set training.epochs=3",
+            )
+        set_path(settings, path.strip(), _read_value(text))
+    return settings
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    from tunesmith.store.run_folder import read_lock  # noqa: PLC0415 (only for settings files)
+
+    return read_lock(path)[0]
+
+
+def _read_value(text: str) -> Any:
+    """Return a value typed on the command line, read as YAML.
+
+    So numbers, true, null and lists are themselves; what is not YAML stays text.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _flag(name: str, field: FieldInfo) -> Flag | None:
+    parts = parts_of(field.annotation)
+    is_named = any("name" in part.model_fields for part in parts)
+    if parts and not is_named:
+        return None
+    help_text = " ".join((field.description or "").split())
+    positional = is_positional(field)
+    kind = _plain_type(field)
+    if positional:
+        metavar = f"[{name.upper()}]..." if kind == list[str] else name.upper()
+        option: Any = typer.Argument(help=help_text, metavar=metavar, show_default=False)
+        default = inspect.Parameter.empty if field.is_required() else None
+        annotation = kind if field.is_required() else kind | None
+        parameter = inspect.Parameter(
+            name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=default,
+            annotation=Annotated[annotation, option],
+        )
+        return Flag(name, parameter)
+    option = typer.Option(
+        f"--{name.replace('_', '-')}",
+        help=help_text + _default_text(field, is_named=is_named),
+        metavar=_metavar(field, parts),
+        show_default=False,
+    )
+    parameter = inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False if kind is bool else None,
+        annotation=Annotated[bool if kind is bool else kind | None, option],
+    )
+    return Flag(name, parameter)
+
+
+def _plain_type(field: FieldInfo) -> Any:
+    """Return what typer may parse: text, number, switch or list of texts.
+
+    The spec validates the rest.
+    """
+    annotation = field.annotation
+    options = [kind for kind in get_args(annotation) if kind is not type(None)]
+    for kind in (bool, int, float):
+        if annotation is kind or options == [kind]:
+            return kind
+    if get_origin(annotation) in (dict, tuple, list):
+        return list[str]
+    return str
+
+
+def _metavar(field: FieldInfo, parts: Sequence[Any]) -> str | None:
+    names = [part.model_fields["name"].default for part in parts if "name" in part.model_fields]
+    if len(names) > 1:
+        return "|".join(names)
+    if names:
+        return "NAME"
+    choices = get_args(field.annotation)
+    if choices and all(isinstance(choice, str) for choice in choices):
+        return "|".join(choices)
+    if get_origin(field.annotation) is dict:
+        return "ROLE=NAME"
+    return {int: "N", float: "X"}.get(_plain_type(field), "TEXT")
+
+
+def _default_text(field: FieldInfo, *, is_named: bool) -> str:
+    if field.is_required():
+        return " [required]"
+    default = field.get_default(call_default_factory=True)
+    if is_named:
+        default = default.name
+    return f" [default: {default}]" if default not in (None, False, (), {}, []) else ""

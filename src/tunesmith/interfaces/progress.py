@@ -1,0 +1,88 @@
+"""Events on standard error: sentences, and one bar with tokens per second and the time left."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as Bar,
+)
+
+from tunesmith.core.events import Event, Progress, Said, Step, Validated, Warned
+
+SPEED_STEPS = 50
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[Callable[[Event], None]]:
+    """Give a listener that shows events while the block runs.
+
+    Where there is no terminal it prints plain lines and no bar.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    bar = Bar(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}", style="dim"),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        yield _Listener(console, bar)
+
+
+class _Listener:
+    """Shows each event as it comes."""
+
+    def __init__(self, console: Console, bar: Bar) -> None:
+        self._console = console
+        self._bar = bar
+        self._tasks: dict[str, TaskID] = {}
+        self._recent: deque[tuple[int, float]] = deque(maxlen=SPEED_STEPS)
+        self._loss = 0.0
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Said(text):
+                self._console.print(text, style="dim", markup=False)
+            case Warned(text):
+                self._console.print(f"warning: {text}", style="yellow", markup=False)
+            case Step():
+                self._show_step(event)
+            case Validated():
+                mark = " (best so far)" if event.best else ""
+                self._console.print(
+                    f"step {event.index}: validation {event.measure} {event.value:.4f}{mark}"
+                    + (f", loss {self._loss:.4f}" if self._loss else ""),
+                    markup=False,
+                )
+            case Progress():
+                self._move(event.stage, event.done, event.total, event.note)
+
+    def _show_step(self, step: Step) -> None:
+        self._recent.append((step.tokens, step.seconds))
+        tokens = sum(count for count, _ in self._recent)
+        seconds = sum(time for _, time in self._recent)
+        self._loss = step.loss if not self._loss else 0.98 * self._loss + 0.02 * step.loss
+        note = f"loss {self._loss:.3f} · {tokens / max(seconds, 1e-9):,.0f} tokens/s"
+        self._move("tuning", step.index, step.total, note)
+
+    def _move(self, stage: str, done: int, total: int | None, note: str) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bar.add_task(stage, total=total, note="")
+        self._bar.update(self._tasks[stage], completed=done, total=total, note=note)
+        if total is not None and done >= total:
+            self._bar.update(self._tasks[stage], visible=False)

@@ -1,0 +1,72 @@
+"""The Python door: one function an operation, its parameters those of the spec."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from tunesmith.core.errors import SpecError
+from tunesmith.core.operation import Operation
+from tunesmith.core.spec import is_positional
+from tunesmith.operations import OPERATIONS, execute
+from tunesmith.session import Session
+
+
+def _make_door(operation: Operation) -> Any:
+    fields = operation.spec.model_fields
+    positional = [name for name, field in fields.items() if is_positional(field)]
+
+    def door(*values: Any, session: Session | None = None, **settings: Any) -> Any:
+        named = dict(zip(positional, values, strict=False))
+        twice = sorted(set(named) & set(settings))
+        if len(values) > len(positional) or twice:
+            raise SpecError(
+                f"{operation.name} takes {', '.join(positional) or 'no'} positional arguments, "
+                "each once",
+                hint=f"help(tunesmith.{operation.name})",
+            )
+        return execute(operation.name, {**named, **settings}, session=session, where="Python")
+
+    door.__name__ = door.__qualname__ = operation.name
+    door.__doc__ = _document(operation)
+    door.__signature__ = _sign(operation)  # type: ignore[attr-defined]
+    return door
+
+
+def _sign(operation: Operation) -> inspect.Signature:
+    parameters = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD
+            if is_positional(field)
+            else inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty
+            if field.is_required()
+            else field.get_default(call_default_factory=True),
+            annotation=field.annotation,
+        )
+        for name, field in operation.spec.model_fields.items()
+    ]
+    session = inspect.Parameter(
+        "session", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Session | None
+    )
+    ordered = sorted([*parameters, session], key=lambda parameter: parameter.kind)
+    return inspect.Signature(ordered, return_annotation=operation.result)
+
+
+def _document(operation: Operation) -> str:
+    lines = [operation.spec.__doc__ or operation.summary, "", "Args:"]
+    lines += [
+        f"    {name}: {' '.join((field.description or '').split())}"
+        for name, field in operation.spec.model_fields.items()
+    ]
+    lines += ["", "Raises:", "    TunesmithError: with every problem found and a hint."]
+    return "\n".join(lines)
+
+
+check = _make_door(OPERATIONS["check"])
+fit = _make_door(OPERATIONS["fit"])
+evaluate = _make_door(OPERATIONS["evaluate"])
+predict = _make_door(OPERATIONS["predict"])
+runs = _make_door(OPERATIONS["runs"])
+env = _make_door(OPERATIONS["env"])

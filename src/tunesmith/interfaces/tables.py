@@ -1,0 +1,185 @@
+"""Results as a person reads them in a terminal. One function a kind of result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import singledispatch
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tunesmith.core.measures import Measure
+from tunesmith.operations.check import CheckResult
+from tunesmith.operations.env import EnvResult
+from tunesmith.operations.evaluate import EvaluateResult
+from tunesmith.operations.fit import FitResult
+from tunesmith.operations.predict import PredictResult
+from tunesmith.operations.runs import RunsResult
+
+SHOWN_CLASSES = 30
+STYLES = {"fault": "bold red", "warning": "yellow", "note": "dim"}
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=False)
+
+
+@singledispatch
+def show(result: Any) -> None:
+    """Print a result on standard output."""
+    _console().print_json(json.dumps(result.to_json(), ensure_ascii=False))
+
+
+@show.register
+def _(result: CheckResult) -> None:
+    console = _console()
+    rows = ", ".join(f"{name} {count:,}" for name, count in result.rows.items() if count)
+    table = Table(title=f"{result.data}: {rows} rows", box=box.SIMPLE, title_justify="left")
+    for column in ("", "check", "found"):
+        table.add_column(column, overflow="fold")
+    for finding in result.findings:
+        text = Text(finding["message"])
+        if finding["places"]:
+            text.append("\n" + ", ".join(finding["places"][:5]), style="dim")
+        severity = finding["severity"]
+        table.add_row(Text(severity, style=STYLES[severity]), finding["name"], text)
+    console.print(table)
+    faults = sum(finding["severity"] == "fault" for finding in result.findings)
+    if faults:
+        console.print(f"{faults} fault(s): `fit` would refuse these rows.", style="bold red")
+    else:
+        console.print("No hard fault: `fit` would accept these rows.")
+
+
+@show.register
+def _(result: FitResult) -> None:
+    console = _console()
+    _print_report(console, result.report)
+    console.print(f"Bundle  {result.bundle}", markup=False)
+    console.print(f"Report  {result.bundle}/report.html", markup=False)
+    console.print(f"Took    {result.seconds:.1f} s\n")
+    console.print("Next:")
+    for command in result.next_commands:
+        console.print(f"  {command}", markup=False, soft_wrap=True)
+
+
+@show.register
+def _(result: EvaluateResult) -> None:
+    console = _console()
+    _print_report(console, result.report)
+    if result.out:
+        console.print(f"Report  {result.out}/report.html", markup=False)
+
+
+@show.register
+def _(result: PredictResult) -> None:
+    console = _console()
+    for prediction in result.predictions:
+        console.print(_show_prediction(prediction), soft_wrap=True)
+    if result.out and result.out != "-":
+        speed = result.rows / max(result.seconds, 1e-9)
+        console.print(f"{result.rows:,} rows answered into {result.out} ({speed:,.0f} rows/s)")
+
+
+@show.register
+def _(result: RunsResult) -> None:
+    console = _console()
+    if result.is_single:
+        console.print_json(json.dumps(result.runs[0], ensure_ascii=False))
+        return
+    if not result.runs:
+        console.print(
+            "No run is recorded yet. Begin with: tunesmith fit DATA --task classification"
+        )
+        return
+    table = Table(box=box.SIMPLE)
+    for column in ("run", "verb", "status", "started (UTC)"):
+        table.add_column(column, no_wrap=True)
+    for column in ("out", "result"):
+        table.add_column(column, overflow="fold")
+    for run in result.runs:
+        started = run["started"][5:16].replace("T", " ")
+        table.add_row(
+            run["id"], run["operation"], run["status"], started, run["out"] or "", _headline(run)
+        )
+    console.print(table)
+
+
+@show.register
+def _(result: EnvResult) -> None:
+    table = Table(box=box.SIMPLE, show_header=False)
+    table.add_row("system", f"{result.system}, {result.cores} cores")
+    table.add_row("device", result.device)
+    table.add_row("number format", result.precision)
+    table.add_row("workspace", result.workspace)
+    table.add_row("packages", ", ".join(f"{name} {v}" for name, v in result.packages.items()))
+    extras = [name if there else f"{name} (not installed)" for name, there in result.extras.items()]
+    table.add_row("extras", ", ".join(extras))
+    _console().print(table)
+
+
+def _print_report(console: Console, report: Mapping[str, Any]) -> None:
+    data = report["data"]
+    console.print(
+        f"\n{report['title']}: {data['rows']:,} rows ({data['split']})", style="bold", markup=False
+    )
+    for name, fields in report["measures"].items():
+        style = "bold" if name in report["headline"] else "dim"
+        measure = Measure.from_json(fields)
+        console.print(f"  {name:<18}{measure}  n={measure.count:,}", style=style, markup=False)
+    _print_classes(console, report["classes"])
+    for note in report["notes"]:
+        console.print(f"Note: {note}", style="yellow", markup=False)
+    console.print()
+
+
+def _print_classes(console: Console, classes: Sequence[Mapping[str, Any]]) -> None:
+    weakest = sorted(classes, key=lambda score: (score["f1"], -score["support"]))
+    title = "per class, weakest first"
+    if len(weakest) > SHOWN_CLASSES:
+        title += f" ({SHOWN_CLASSES} of {len(weakest)}; the report has all)"
+    table = Table(title=title, box=box.SIMPLE, title_justify="left", title_style="dim")
+    table.add_column("label", overflow="fold")
+    for column in ("precision", "recall", "F1", "n"):
+        table.add_column(column, justify="right")
+    for score in weakest[:SHOWN_CLASSES]:
+        ratios = [f"{score[key]:.3f}" for key in ("precision", "recall", "f1")]
+        table.add_row(Text(score["label"]), *ratios, f"{score['support']:,}")
+    console.print(table)
+
+
+def _show_prediction(prediction: Mapping[str, Any]) -> Text:
+    shown = Text()
+    if "label" in prediction:
+        shown.append(prediction["label"], style="bold")
+        shown.append(f"  {prediction['confidence']:.3f}", style="dim")
+    elif "labels" in prediction:
+        pairs = zip(prediction["labels"], prediction["confidences"], strict=True)
+        shown.append(
+            ", ".join(f"{label} {value:.3f}" for label, value in pairs) or "no label", style="bold"
+        )
+    else:
+        found = [
+            f"{item['text']} ({item['type']} {item['confidence']:.2f})"
+            for item in prediction["entities"]
+        ]
+        shown.append(", ".join(found) or "no entity", style="bold")
+    shown.append(f"  {prediction['text']}")
+    for label, score in sorted(prediction.get("scores", {}).items(), key=lambda pair: -pair[1]):
+        shown.append(f"\n    {score:.4f}  {label}", style="dim")
+    return shown
+
+
+def _headline(run: Mapping[str, Any]) -> str:
+    if run["problem"]:
+        problems = run["problem"]["problems"]
+        return problems[0]["must"][:60] if problems else run["problem"]["error"]
+    result = run["result"] or {}
+    measures = result.get("measures", {})
+    return ", ".join(
+        f"{name} {measures[name]['value']:.3f}" for name in result.get("headline", [])[:1]
+    )

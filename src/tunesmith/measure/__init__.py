@@ -1,0 +1,1 @@
+"""Arithmetic on predictions: class and span metrics, intervals, calibration; numpy, no model."""

@@ -1,0 +1,1 @@
+"""The only code that imports transformers: backbones, heads, encoding, batching."""

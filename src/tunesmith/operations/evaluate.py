@@ -1,0 +1,123 @@
+"""evaluate: what a bundle can do on rows it has never seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from tunesmith.core.data_spec import Columns
+from tunesmith.core.measures import Measure
+from tunesmith.core.operation import Operation
+from tunesmith.core.spec import Spec
+
+if TYPE_CHECKING:
+    from tunesmith.session import Session
+
+
+class EvaluateSpec(Spec):
+    """Measure a bundle on labelled rows."""
+
+    bundle: str = Field(json_schema_extra={"positional": True})
+    """The bundle's folder, or the run's that holds it."""
+
+    data: str = Field(json_schema_extra={"positional": True})
+    """Labelled rows: a file, a folder whose test split is taken, or `hub:NAME`."""
+
+    column: Columns
+    """`ROLE=NAME`: the column that holds a role; those of the tuning are remembered."""
+
+    seed: int = Field(0, ge=0)
+    """Seed of the bootstrap intervals."""
+
+    device: str = "auto"
+    """Device that computes: auto, cpu, cuda, cuda:1."""
+
+    out: str | None = None
+    """Folder for report.json, report.html, bad_cases.jsonl and confusion.csv; none writes no files.
+    """
+
+    overwrite: bool = False
+    """Replace reports that stand in `out`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateResult:
+    """The whole report of this evaluation."""
+
+    bundle: str
+    fingerprint: str
+    report: dict[str, Any]
+    out: str | None
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """The measures by name."""
+        return {name: Measure.from_json(fields) for name, fields in self.report["measures"].items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON-ready fields."""
+        keys = ("headline", "measures", "classes", "averages", "data", "notes")
+        return {
+            "bundle": self.bundle,
+            "fingerprint": self.fingerprint,
+            **{key: self.report[key] for key in keys},
+            "out": self.out,
+        }
+
+
+def run(spec: EvaluateSpec, session: Session) -> EvaluateResult:
+    """Answer every row, mark the answers, write the report where asked."""
+    from tunesmith.data.fingerprints import fingerprint_examples
+    from tunesmith.evaluate.marking import mark_engine
+    from tunesmith.evaluate.report import Background, make_report, write_report
+    from tunesmith.operations.output import open_output_folder
+    from tunesmith.operations.reading import read_for
+    from tunesmith.runtime.loading import load_engine
+    from tunesmith.store.bundles import read_bundle
+
+    bundle = read_bundle(spec.bundle)
+    out = open_output_folder(spec.out, overwrite=spec.overwrite)
+    task, examples = read_for(bundle.task, spec.data, columns=spec.column)
+    engine = load_engine(bundle, device=session.device)
+    marked = mark_engine(engine, examples, seed=spec.seed, emit=session.emit)
+    fingerprint = fingerprint_examples(examples)
+    report = make_report(
+        marked,
+        Background(
+            title=Path(spec.data.removeprefix("hub:")).name,
+            data={
+                "name": spec.data,
+                "split": "given file",
+                "rows": len(examples),
+                "train_rows": bundle.report["data"]["train_rows"],
+                "sha256": fingerprint,
+            },
+            model=bundle.manifest["model"],
+            method=bundle.manifest["method"],
+            notes=_notes(bundle.manifest["data"], fingerprint),
+        ),
+    )
+    if out is not None:
+        write_report(out, report, marked)
+    return EvaluateResult(str(bundle.path), bundle.fingerprint, report, spec.out)
+
+
+def _notes(seen: dict[str, str], fingerprint: str) -> list[str]:
+    return [
+        f"These are the very rows of the {name} split that made this model: not a fair measure."
+        for name, digest in seen.items()
+        if digest == fingerprint and name != "test"
+    ]
+
+
+OPERATION = Operation(
+    "evaluate",
+    "Measure a bundle on labelled rows.",
+    EvaluateSpec,
+    EvaluateResult,
+    run,
+    recorded=True,
+)

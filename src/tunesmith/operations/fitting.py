@@ -1,0 +1,237 @@
+"""How `fit` composes its stages: prepare, tune, mark, write."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tunesmith.core.environment import package_versions
+from tunesmith.core.events import Said, Warned
+from tunesmith.data.splits import sample_examples
+from tunesmith.evaluate.card import make_card
+from tunesmith.evaluate.marking import mark_engine
+from tunesmith.evaluate.report import Background, make_report, write_report
+from tunesmith.model.device import choose_precision, threads
+from tunesmith.model.heads import new_head
+from tunesmith.operations.fit import FitResult, FitSpec
+from tunesmith.operations.preparing import Prepared, prepare, refuse_faults
+from tunesmith.runtime.canary import make_canary
+from tunesmith.runtime.engine import Engine
+from tunesmith.session import Session
+from tunesmith.store.bundles import Bundle
+from tunesmith.store.run_folder import open_run_folder
+from tunesmith.tune import fit_method
+from tunesmith.tune.job import Fitted, Job
+from tunesmith.tune.rows import encode_rows
+from tunesmith.tune.tracking import tracked
+
+CANARY_ROWS = 16
+PROBLEM_TYPES = {
+    "classification": "single_label_classification",
+    "multilabel": "multi_label_classification",
+}
+SELECTED_ON_VALID = (
+    "Measured on the validation rows, which also chose the {chosen}: "
+    "expect slightly less on new data. "
+    "For an unbiased figure: tunesmith evaluate {bundle} TEST, or --set split.test=0.1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A tuned job with what led to it."""
+
+    prepared: Prepared
+    job: Job
+    fitted: Fitted
+    reasons: tuple[str, ...]
+
+
+def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
+    """Return the result of tuning as `spec` says, after the bundle was written."""
+    started = time.perf_counter()
+    out = Path(spec.out) if spec.out is not None else _default_out(spec.data)
+    spec = spec.model_copy(update={"out": str(out)})
+    prepared = prepare(spec, session, method=spec.method.name)
+    refuse_faults(prepared.findings, data=spec.data)
+    for finding in prepared.findings:
+        if finding.severity == "warning":
+            session.emit(Warned(finding.message))
+    _open_folder(spec, out, prepared)
+    with threads(spec.training.threads) as count:
+        tuned = _tune(spec, session, prepared, out=out, thread_count=count)
+        bundle = _write(spec, session, tuned)
+    return FitResult(
+        bundle=bundle.path,
+        report=bundle.report,
+        seconds=time.perf_counter() - started,
+        next_commands=_next_commands(bundle, prepared),
+    )
+
+
+def _default_out(data: str) -> Path:
+    return Path("runs") / Path(data.removeprefix("hub:")).name.partition(".")[0]
+
+
+def _open_folder(spec: FitSpec, out: Path, prepared: Prepared) -> None:
+    settings = spec.model_dump(mode="json", exclude={"resume", "overwrite"})
+    facts = {
+        "data": prepared.fingerprints,
+        "model": prepared.backbone.card.sha256,
+        "packages": package_versions(),
+    }
+    open_run_folder(out, settings, facts, overwrite=spec.overwrite, resume=spec.resume)
+
+
+def _tune(
+    spec: FitSpec, session: Session, prepared: Prepared, *, out: Path, thread_count: int
+) -> Tuned:
+    task, reading, backbone = prepared.task, prepared.reading, prepared.backbone
+    torch.manual_seed(spec.seed)
+    model = new_head(
+        task.head,
+        backbone,
+        outputs=len(task.outputs()),
+        recipe=spec.model,
+        case_shape=reading.case_shape,
+    ).to(session.device)
+    precision = choose_precision(spec.training.precision, session.device)
+    reasons = (str(precision), f"{session.device}, {thread_count} threads")
+    for reason in reasons:
+        session.emit(Said(reason))
+    engine = Engine(model, backbone.tokenizer, task, reading, session.device, precision.value)
+    with tracked(session.emit, tracker=spec.training.track, folder=out / "tensorboard") as emit:
+        job = Job(
+            model=model,
+            task=task,
+            train=encode_rows(backbone.tokenizer, task, prepared.splits.train, reading),
+            valid=encode_rows(backbone.tokenizer, task, prepared.splits.valid, reading),
+            engine=engine,
+            recipe=spec.training,
+            seed=spec.seed,
+            out=out,
+            resume=spec.resume,
+            emit=emit,
+        )
+        fitted = fit_method(job, spec.method)
+    return Tuned(prepared, job, fitted, reasons)
+
+
+def _write(spec: FitSpec, session: Session, tuned: Tuned) -> Bundle:
+    """Mark the tuned model with the engine that will serve it (float32) and write the bundle."""
+    prepared, job = tuned.prepared, tuned.job
+    engine = replace(job.engine, precision="fp32")
+    split = "test" if prepared.splits.test else "valid"
+    examples = getattr(prepared.splits, split)
+    session.emit(Said(f"evaluating on {len(examples):,} {split} rows"))
+    marked = mark_engine(engine, examples, seed=spec.seed, emit=session.emit)
+    path = job.out / "bundle"
+    report = make_report(marked, _background(spec, tuned, split=split, bundle=path))
+    manifest = _manifest(spec, tuned)
+
+    def fill(folder: Path) -> None:
+        _save_model(folder / "model", engine)
+        write_report(folder, report, marked)
+        canary = make_canary(engine, sample_examples(examples, CANARY_ROWS, seed=spec.seed))
+        (folder / "canary.jsonl").write_text(canary, encoding="utf-8")
+        (folder / "README.md").write_text(make_card(report, manifest), encoding="utf-8")
+
+    return session.save(path, manifest, fill)
+
+
+def _save_model(folder: Path, engine: Engine) -> None:
+    folder.mkdir()
+    id2label = dict(enumerate(engine.task.outputs()))
+    problem = PROBLEM_TYPES.get(engine.task.kind, "")
+    engine.model.to("cpu").save(folder, id2label=id2label, problem=problem)
+    engine.model.to(engine.device)
+    engine.tokenizer.save_pretrained(folder)
+
+
+def _manifest(spec: FitSpec, tuned: Tuned) -> dict[str, Any]:
+    model, prepared = tuned.job.model, tuned.prepared
+    return {
+        "task": prepared.task.to_json(),
+        "method": spec.method.model_dump(mode="json"),
+        "model": prepared.backbone.card.to_json(),
+        "reading": prepared.reading.to_json(),
+        "pooling": model.pooling,
+        "plain_transformers": {
+            "lacks": list(model.lacks),
+            "note": _plain_note(model.lacks, prepared.task.kind),
+        },
+        "template": None,
+        "thresholds": None,
+        "calibration": None,
+        "packages": package_versions(),
+        "data": prepared.fingerprints,
+        "seed": spec.seed,
+        "parents": [],
+    }
+
+
+def _plain_note(lacks: tuple[str, ...], kind: str) -> str:
+    loader = (
+        "AutoModelForTokenClassification" if kind == "ner" else "AutoModelForSequenceClassification"
+    )
+    if not lacks:
+        return f"`{loader}.from_pretrained('model')` gives the same labels."
+    return (
+        f"`{loader}.from_pretrained('model')` loads, without {', '.join(lacks)}: "
+        "the embedding of each word's case shape, added to the input embeddings. "
+        "Expect other labels where case matters."
+    )
+
+
+def _background(spec: FitSpec, tuned: Tuned, *, split: str, bundle: Path) -> Background:
+    prepared, fitted = tuned.prepared, tuned.fitted
+    chosen = "regularisation strength" if spec.method.name == "probe" else "checkpoint"
+    notes = [SELECTED_ON_VALID.format(chosen=chosen, bundle=bundle)] if split == "valid" else []
+    card = prepared.backbone.card
+    curve = None
+    if fitted.losses:
+        curve = {
+            "steps": [{"step": step, "loss": loss} for step, loss in fitted.losses],
+            "validations": [{"step": step, "value": value} for step, value in fitted.validations],
+            "measure": prepared.task.selection,
+            "best_step": fitted.best_step,
+        }
+    return Background(
+        title=Path(spec.data.removeprefix("hub:")).name,
+        data={
+            "name": spec.data,
+            "split": split,
+            "rows": len(getattr(prepared.splits, split)),
+            "train_rows": len(prepared.splits.train),
+            "sha256": prepared.fingerprints[split],
+        },
+        model=card.to_json(),
+        method=spec.method.model_dump(mode="json"),
+        curve=curve,
+        training={
+            "seconds": round(fitted.seconds, 2),
+            "tokens": fitted.tokens,
+            "tokens_per_second": round(fitted.tokens / fitted.seconds) if fitted.seconds else 0,
+            "steps": fitted.steps,
+            "best_step": fitted.best_step,
+            "seed": spec.seed,
+            "reasons": [*tuned.reasons, *fitted.reasons],
+        },
+        check=[finding.to_json() for finding in prepared.findings],
+        notes=notes,
+    )
+
+
+def _next_commands(bundle: Bundle, prepared: Prepared) -> tuple[str, ...]:
+    sample = (prepared.splits.test or prepared.splits.valid)[0].inputs.text
+    text = json.dumps(sample[:60], ensure_ascii=False).replace("$", "\\$").replace("`", "\\`")
+    return (
+        f"tunesmith predict {bundle.path} {text}",
+        f"tunesmith evaluate {bundle.path} TEST",
+        f"xdg-open {bundle.path}/report.html",
+    )

@@ -1,0 +1,26 @@
+"""Where an operation may write: a folder that is new, empty, or given up by the user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tunesmith.core.errors import SpecError
+
+
+def open_output_folder(out: str | None, *, overwrite: bool) -> Path | None:
+    """Return the folder `out`, made where it is missing; None stays None.
+
+    Raises `SpecError` where it holds files and `overwrite` is not given.
+    """
+    if out is None:
+        return None
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise SpecError(f"`--out` must be a folder; `{out}` is a file", hint=f"--out {out}-report")
+    if not overwrite and folder.is_dir() and any(folder.iterdir()):
+        raise SpecError(
+            f"`--out` must be a new or empty folder; `{out}` exists",
+            hint=f"--out {out}-2, or --overwrite",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

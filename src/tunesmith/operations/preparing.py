@@ -1,0 +1,81 @@
+"""What `check` and `fit` do before anything is trained.
+
+They read the rows, load the model and judge the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tunesmith.check import Finding, check_splits
+from tunesmith.core.data_spec import RowsSpec
+from tunesmith.core.errors import DataError
+from tunesmith.core.events import Said
+from tunesmith.core.recipe import ModelRecipe
+from tunesmith.data.fingerprints import fingerprint_examples
+from tunesmith.data.splits import Splits
+from tunesmith.model.backbones import Backbone
+from tunesmith.model.encoding import Reading
+from tunesmith.session import Session
+from tunesmith.tasks import make_task
+from tunesmith.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that stands before the first step. `fingerprints` has one sha256 a split."""
+
+    splits: Splits
+    task: Task
+    backbone: Backbone
+    reading: Reading
+    findings: tuple[Finding, ...]
+    fingerprints: dict[str, str]
+
+
+def prepare(spec: RowsSpec, session: Session, *, method: str = "full") -> Prepared:
+    """Return rows, labelled task, backbone, reading and the findings of the check."""
+    task = make_task(spec.task, columns=spec.column)
+    session.emit(Said(f"reading {spec.data}"))
+    splits = session.examples(
+        spec.data,
+        task,
+        valid=spec.valid,
+        test=spec.test,
+        valid_ratio=spec.split.valid,
+        test_ratio=spec.split.test,
+        seed=spec.seed,
+    )
+    task = task.with_labels_of(splits.train)
+    backbone = session.backbone(spec.model.name, revision=spec.model.revision)
+    reading = choose_reading(spec.model, backbone, task, method=method)
+    findings = check_splits(splits, task, backbone, reading)
+    fingerprints = {
+        name: fingerprint_examples(examples)
+        for name in ("train", "valid", "test")
+        if (examples := getattr(splits, name))
+    }
+    return Prepared(splits, task, backbone, reading, findings, fingerprints)
+
+
+def refuse_faults(findings: tuple[Finding, ...], *, data: str) -> None:
+    """Raise `DataError` with every hard fault of the check, where there is one."""
+    faults = [finding for finding in findings if finding.severity == "fault"]
+    if faults:
+        problems = [
+            finding.message + (f" ({', '.join(finding.places[:5])})" if finding.places else "")
+            for finding in faults
+        ]
+        raise DataError(problems, hint=f"tunesmith check {data} shows everything that was found")
+
+
+def choose_reading(recipe: ModelRecipe, backbone: Backbone, task: Task, *, method: str) -> Reading:
+    """Return how texts become windows: the recipe's wishes, completed from the model's card."""
+    wants_shape = backbone.card.uncased if recipe.case_shape is None else recipe.case_shape
+    max_length = recipe.max_length or backbone.card.context
+    return Reading(
+        max_length=max_length,
+        stride=recipe.stride if recipe.max_length is None else min(recipe.stride, max_length // 4),
+        long_text=recipe.long_text,
+        case_shape=task.head == "tag" and method != "probe" and wants_shape,
+    )

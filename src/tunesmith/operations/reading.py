@@ -1,0 +1,60 @@
+"""Rows for a bundle that is made already: its task, its remembered columns, one file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tunesmith.core.errors import NotFoundError, SpecError
+from tunesmith.core.examples import Example
+from tunesmith.data.examples import collect_examples, read_examples, stream_examples
+from tunesmith.data.folders import find_split_files
+from tunesmith.data.formats import scan_rows
+from tunesmith.data.hub import is_hub, scan_hub
+from tunesmith.tasks import make_task
+from tunesmith.tasks.task import Task
+
+
+def read_for(task: Task, data: str, *, columns: Mapping[str, str]) -> tuple[Task, list[Example]]:
+    """Return the task with its columns, and the labelled rows to evaluate on.
+
+    Those are the rows of a file, or the test split of a folder or hub data set.
+    """
+    task = with_columns(task, columns)
+    if is_hub(data):
+        scans = scan_hub(data).get("test")
+    elif Path(data).is_dir():
+        scans = [scan_rows(path) for path in find_split_files(Path(data)).get("test", [])]
+    else:
+        return task, read_examples(data, task)
+    if not scans:
+        raise NotFoundError(f"`{data}` must hold a test split", hint="name the file to evaluate on")
+    return task, collect_examples(scans, task)
+
+
+def stream_for(
+    task: Task, source: str, *, columns: Mapping[str, str], kind: str
+) -> Iterator[Example]:
+    """Yield the rows of a file, or of standard input (`-`), with or without gold answers.
+
+    Raises `SpecError` where standard input is a terminal that nobody will type rows into.
+    """
+    task = with_columns(task, columns)
+    if source != "-":
+        return stream_examples(source, task, require_gold=False)
+    if sys.stdin.isatty():
+        raise SpecError(
+            "predict needs texts, `--data FILE`, or rows on standard input; got none",
+            hint='tunesmith predict BUNDLE "some text"',
+        )
+    wanted = None if kind == "auto" else kind
+    return stream_examples(sys.stdin.buffer, task, require_gold=False, kind=wanted)
+
+
+def with_columns(task: Task, columns: Mapping[str, str]) -> Task:
+    """Return the task with `columns` laid over those it was tuned with."""
+    if not columns:
+        return task
+    make_task(task.kind, columns=columns)
+    return task.with_columns(columns)

@@ -1,0 +1,138 @@
+"""A tuned model that answers: texts in, answers out, in order, in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from tunesmith.core.answers import Answer
+from tunesmith.core.examples import Inputs, WordsInput
+from tunesmith.model.batching import Batch, collate, move, plan_batches
+from tunesmith.model.device import autocast
+from tunesmith.model.encoding import Reading, Window, encode_windows
+from tunesmith.model.heads import HeadModel
+from tunesmith.tasks.task import Task
+
+BATCH_TOKENS = 4096
+CHUNK_ROWS = 1024
+CHUNK_CHARACTERS = 1_000_000
+CERTAIN_LOGIT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """All that an answer needs: model, tokenizer, task, reading, device and number format.
+
+    The model is on `device` already.
+    """
+
+    model: HeadModel
+    tokenizer: Any
+    task: Task
+    reading: Reading
+    device: torch.device
+    precision: str = "fp32"
+
+
+def answer(engine: Engine, inputs: Iterable[Inputs]) -> Iterator[Answer]:
+    """Yield one answer an input, in order, reading ahead at most one chunk of rows."""
+    for chunk in chunked(inputs):
+        for item, scores in zip(chunk, score(engine, chunk), strict=True):
+            yield engine.task.answer(scores, item)
+
+
+def score(engine: Engine, inputs: Sequence[Inputs]) -> list[np.ndarray]:
+    """Return the raw outputs of each input: (C,) logits, or (words, C) for tagging."""
+    windows = list(encode_windows(engine.tokenizer, inputs, engine.reading))
+    return score_windows(engine, windows, inputs)
+
+
+def score_windows(
+    engine: Engine, windows: Sequence[Window], inputs: Sequence[Inputs]
+) -> list[np.ndarray]:
+    """Return what `score` does from windows that are encoded already."""
+    batches = _run(engine, windows, engine.model)
+    return merge_windows(batches, inputs, outputs=len(engine.task.outputs()))
+
+
+def merge_windows(
+    batches: Iterable[tuple[Sequence[Window], np.ndarray]],
+    inputs: Sequence[Inputs],
+    *,
+    outputs: int,
+) -> list[np.ndarray]:
+    """Return the raw outputs of each input from those of its windows, whatever order they come in.
+
+    Logits of a long text are averaged by token count; each word is read in its own window. A word
+    that no token stands for is certainly outside any entity.
+    """
+    merged = [_blank(item, outputs) for item in inputs]
+    weights = np.zeros(len(inputs))
+    for windows, logits in batches:
+        if windows[0].words is None:
+            for window, row_logits in zip(windows, logits, strict=True):
+                merged[window.row] += row_logits * len(window.ids)
+                weights[window.row] += len(window.ids)
+        else:
+            edges = np.cumsum([window.answers for window in windows])[:-1]
+            for window, word_logits in zip(windows, np.split(logits, edges), strict=True):
+                merged[window.row][window.words] = word_logits
+    for row in np.flatnonzero(weights):
+        merged[row] /= weights[row]
+    return merged
+
+
+def window_vectors(engine: Engine, windows: Sequence[Window]) -> np.ndarray:
+    """Return (N, H) float32: what the head's linear layer sees, in the order of the windows.
+
+    There is one row a window or, for word inputs, one for each word a window answers for.
+    """
+    place = {id(window): number for number, window in enumerate(windows)}
+    by_window: list[np.ndarray] = [np.empty(0)] * len(windows)
+    for batch, vectors in _run(engine, windows, engine.model.vectors):
+        counts = [window.answers for window in batch]
+        for window, part in zip(batch, np.split(vectors, np.cumsum(counts)[:-1]), strict=True):
+            by_window[place[id(window)]] = part
+    return np.concatenate(by_window)
+
+
+def chunked(inputs: Iterable[Inputs]) -> Iterator[list[Inputs]]:
+    """Yield lists of inputs, bounded in rows and in characters, so that memory is."""
+    chunk: list[Inputs] = []
+    characters = 0
+    for item in inputs:
+        if chunk and (len(chunk) == CHUNK_ROWS or characters + len(item.text) > CHUNK_CHARACTERS):
+            yield chunk
+            chunk, characters = [], 0
+        chunk.append(item)
+        characters += len(item.text)
+    if chunk:
+        yield chunk
+
+
+def _run(
+    engine: Engine, windows: Sequence[Window], compute: Callable[[Batch], torch.Tensor]
+) -> Iterator[tuple[list[Window], np.ndarray]]:
+    """Yield each batch of windows with what `compute` makes of it, the model in evaluation mode."""
+    was_training = engine.model.training
+    engine.model.eval()
+    lengths = np.array([len(window.ids) for window in windows], dtype=np.int64)
+    for indices in plan_batches(lengths, batch_tokens=BATCH_TOKENS):
+        chosen = [windows[index] for index in indices]
+        batch = move(collate(chosen, pad_id=engine.tokenizer.pad_token_id), engine.device)
+        with torch.inference_mode(), autocast(engine.device, engine.precision):
+            outputs = compute(batch)
+        yield chosen, outputs.float().cpu().numpy()
+    engine.model.train(was_training)
+
+
+def _blank(item: Inputs, outputs: int) -> np.ndarray:
+    if not isinstance(item, WordsInput):
+        return np.zeros(outputs)
+    scores = np.zeros((len(item.words), outputs))
+    scores[:, 0] = CERTAIN_LOGIT
+    return scores

@@ -1,0 +1,134 @@
+"""A bundle on disk: one self-describing, hashed folder that every later verb reads.
+
+`bundle.json` lists the sha256 of every other file and is itself written in one canonical form, so
+that a change of any byte is noticed. Nothing in it is ever executed: safetensors and JSON only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.errors import DataError, NotFoundError
+from tunesmith.store.atomic import new_folder
+from tunesmith.tasks import task_from_json
+from tunesmith.tasks.task import Task
+
+FORMAT_VERSION = 1
+MANIFEST = "bundle.json"
+BLOCK_BYTES = 1 << 20
+REFUSED_SUFFIXES = {".bin", ".pkl", ".pickle", ".pt", ".pth", ".py", ".joblib"}
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A tuned model at rest.
+
+    `manifest` is all of `bundle.json`; `fingerprint` its sha256, which names this exact model.
+    """
+
+    path: Path
+    task: Task
+    manifest: Mapping[str, Any]
+    fingerprint: str
+
+    @property
+    def model_folder(self) -> Path:
+        """The Hugging Face folder inside the bundle."""
+        return self.path / "model"
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The report written when the model was tuned."""
+        return json.loads((self.path / "report.json").read_text(encoding="utf-8"))
+
+
+def write_bundle(path: Path, manifest: Mapping[str, Any], fill: Callable[[Path], None]) -> Bundle:
+    """Write a bundle whole or not at all, and return it.
+
+    `fill` puts every file but `bundle.json` into the folder it is given.
+    """
+    with new_folder(path) as folder:
+        fill(folder)
+        files = {name: _hash(folder / name) for name in _files(folder)}
+        fields = {"format_version": FORMAT_VERSION, **manifest, "files": files}
+        (folder / MANIFEST).write_bytes(_canonical(fields))
+    return read_bundle(path, verify=False)
+
+
+def read_bundle(path: Path | str, *, verify: bool = True) -> Bundle:
+    """Return the bundle in a folder (or in the `bundle` folder of a run).
+
+    Raises `NotFoundError` where there is none, and `DataError` with the name of each file whose
+    bytes are not the recorded ones, that is missing, or that nobody recorded.
+    """
+    folder = _locate(Path(path))
+    raw = (folder / MANIFEST).read_bytes()
+    try:
+        manifest = json.loads(raw)
+        if _canonical(manifest) != raw:
+            raise ValueError("its bytes were changed after it was written")
+        if manifest["format_version"] != FORMAT_VERSION:
+            raise ValueError(
+                f"format {manifest['format_version']}, this version reads {FORMAT_VERSION}"
+            )
+        task = task_from_json(manifest["task"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"`{MANIFEST}` must be as it was written; {error} ({folder})", hint=_HINT
+        ) from error
+    if verify:
+        _verify(folder, manifest["files"])
+    return Bundle(folder, task, manifest, hashlib.sha256(raw).hexdigest())
+
+
+_HINT = "copy the bundle again from where it was made, or run `tunesmith fit` again"
+
+
+def _locate(path: Path) -> Path:
+    for folder in (path, path / "bundle"):
+        if (folder / MANIFEST).is_file():
+            return folder
+    found = "no such folder" if not path.exists() else f"no `{MANIFEST}` in it"
+    hint = "tunesmith runs"
+    if (path / "config.lock.yaml").is_file():
+        found = "a run that has not finished"
+        hint = f"tunesmith fit {path}/config.lock.yaml --resume"
+    raise NotFoundError(f"a bundle must stand at `{path}`; got {found}", hint=hint)
+
+
+def _verify(folder: Path, recorded: Mapping[str, str]) -> None:
+    present = set(_files(folder)) - {MANIFEST}
+    problems = [
+        f"`{name}` must be in the bundle; it is missing" for name in sorted(set(recorded) - present)
+    ]
+    for name in sorted(present & set(recorded)):
+        if _hash(folder / name) != recorded[name]:
+            problems.append(f"`{name}` must be as it was written; its sha256 differs ({folder})")
+    for name in sorted(present - set(recorded)):
+        if name.startswith("model/") or Path(name).suffix in REFUSED_SUFFIXES:
+            problems.append(f"`{name}` must not be in the bundle; nobody recorded it ({folder})")
+    if problems:
+        raise DataError(problems, hint=_HINT)
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
+
+
+def _hash(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _canonical(fields: Mapping[str, Any]) -> bytes:
+    return (json.dumps(fields, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()

@@ -1,0 +1,121 @@
+"""The folder of one tuning run, and the lock file by which the run can be repeated.
+
+A folder where something stands already is refused.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tunesmith.core.errors import DataError, NotFoundError, SpecError
+from tunesmith.store.atomic import remove_leftovers, write_file
+from tunesmith.store.checkpoints import list_checkpoints
+
+LOCK = "config.lock.yaml"
+
+
+def open_run_folder(
+    out: Path,
+    settings: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    *,
+    overwrite: bool,
+    resume: bool,
+) -> None:
+    """Make `out` ready for a run and write its lock file.
+
+    `settings` is the spec as JSON; `facts` (versions, data fingerprints) are kept under `lock:`.
+    Raises `SpecError` where a run stands there and neither flag is given, where `resume` finds
+    other settings, and where `overwrite` would remove a folder that is no run; `DataError` where
+    the rows changed since; `NotFoundError` where there is nothing to resume.
+    """
+    lock = out / LOCK
+    if resume:
+        _check_resumable(out, settings, facts)
+        remove_leftovers(out)
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if not overwrite:
+            unfinished = list_checkpoints(out) and not (out / "bundle").exists()
+            more = f", or go on with: tunesmith fit {lock} --resume" if unfinished else ""
+            raise SpecError(
+                f"`--out` must be a new or empty folder; `{out}` exists",
+                hint=f"--out {out}-2, or --overwrite to replace it{more}",
+            )
+        if not lock.is_file():
+            raise SpecError(
+                f"`--overwrite` replaces only the folder of a run; `{out}` has no {LOCK}",
+                hint=f"--out {out}-2",
+            )
+        shutil.rmtree(out)
+    write_file(
+        lock, yaml.safe_dump({**settings, "lock": dict(facts)}, sort_keys=False, allow_unicode=True)
+    )
+
+
+def read_lock(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (settings, facts) of a YAML spec; facts are empty where it is hand-written.
+
+    Raises `SpecError` where it is no YAML mapping.
+    """
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            f"the settings file `{path}` must exist", hint="tunesmith runs"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", None)
+        place = f"{path}:{line + 1}" if line is not None else str(path)
+        raise SpecError(
+            f"a settings file must be YAML; {error!s:.200} ({place})", hint="--print-spec shows one"
+        ) from error
+    if not isinstance(fields, dict):
+        raise SpecError(
+            f"a settings file must hold `name: value` lines; got {fields!r:.80} ({path})"
+        )
+    facts = fields.pop("lock", None) or {}
+    return fields, facts
+
+
+def _check_resumable(out: Path, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    if not (out / LOCK).is_file():
+        raise NotFoundError(
+            f"`--resume` needs a run in `{out}`; there is no {LOCK}", hint="tunesmith runs"
+        )
+    if (out / "bundle").exists():
+        raise SpecError(
+            f"`--resume` needs an unfinished run; `{out}/bundle` is complete",
+            hint=f'tunesmith predict {out}/bundle "some text"',
+        )
+    before, before_facts = read_lock(out / LOCK)
+    problems = [
+        f"`{path}` must be {old!r} as when the run began; got {new!r}"
+        for path, old, new in _differences(before, dict(settings))
+        if path not in {"resume", "overwrite", "out"}
+    ]
+    if problems:
+        raise SpecError(problems, hint=f"tunesmith fit {out}/{LOCK} --resume")
+    if before_facts.get("data") != facts.get("data"):
+        raise DataError(
+            f"the rows must be those the run began with; got {facts.get('data')}, "
+            f"was {before_facts.get('data')}",
+            hint="--overwrite starts again with the new rows",
+        )
+
+
+def _differences(before: Any, after: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [
+            difference
+            for key in sorted({*before, *after})
+            for difference in _differences(
+                before.get(key), after.get(key), f"{path}.{key}" if path else key
+            )
+        ]
+    return [] if before == after else [(path, before, after)]

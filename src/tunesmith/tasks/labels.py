@@ -1,0 +1,41 @@
+"""Label names and the probabilities over them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+
+def sort_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels in natural order: digits count as numbers, so `2` stands before `10`."""
+    return tuple(sorted(labels, key=_natural_key))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities over the last axis, in float64, without overflow."""
+    wide = np.asarray(logits, dtype=np.float64)
+    powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Return independent probabilities, in float64, without overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logits, dtype=np.float64)))
+
+
+def find_label(reply: str, labels: Sequence[str]) -> str | None:
+    """Return the label that a text reply names earliest (the longest where two start together)."""
+    folded = reply.casefold()
+    found = [
+        (place, -len(label), label)
+        for label in labels
+        if (place := folded.find(label.casefold())) >= 0
+    ]
+    return min(found)[2] if found else None
+
+
+def _natural_key(label: str) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", label)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]

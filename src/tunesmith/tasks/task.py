@@ -1,0 +1,153 @@
+"""The contract of a task: what a row is, what an answer is, how it is asked, heard and marked.
+
+A task is a frozen value that is saved inside the bundle. It knows no model and no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from tunesmith.core.answers import Answer
+from tunesmith.core.errors import Problem
+from tunesmith.core.examples import Example, Inputs, Place
+from tunesmith.core.measures import Measure
+from tunesmith.measure.calibration import CalibrationBin
+from tunesmith.measure.classes import ClassScore
+
+HeadFamily = Literal["classify", "tag"]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """How a set of answers was marked.
+
+    `measures` by name; `classes` one a label or entity type; `averages` micro / macro / weighted;
+    `confusion` (C, C) with gold rows, or None where a row may have many labels; `tokens` the
+    word-level table of tagging tasks; `bins` the reliability diagram; `wrong` the indices of rows
+    answered wrongly, the most confident first.
+    """
+
+    measures: dict[str, Measure]
+    headline: tuple[str, ...]
+    classes: tuple[ClassScore, ...]
+    averages: dict[str, dict[str, float]]
+    confusion: np.ndarray | None
+    confusion_labels: tuple[str, ...]
+    tokens: tuple[ClassScore, ...]
+    bins: tuple[CalibrationBin, ...]
+    wrong: tuple[int, ...]
+
+
+@runtime_checkable
+class Task(Protocol):
+    """One kind of problem with its labels in their fixed order.
+
+    `roles` are the columns a row needs, the gold ones last; `head` names the head family that
+    trains it; `selection` the measure that chooses the best checkpoint.
+    """
+
+    kind: ClassVar[str]
+    head: ClassVar[HeadFamily]
+    selection: ClassVar[str]
+    input_roles: ClassVar[tuple[str, ...]]
+    gold_roles: ClassVar[tuple[str, ...]]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label names; indices never change once a model was trained on them."""
+        ...
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """The column mapping, role → name."""
+        ...
+
+    def with_columns(self, columns: Mapping[str, str]) -> Task:
+        """Return this task with `columns` laid over its own."""
+        ...
+
+    def read(self, row: Mapping[str, Any], *, place: Place) -> tuple[Example | None, list[Problem]]:
+        """Return the example a row holds, or None and every problem of it."""
+        ...
+
+    def inputs_of(self, text: str) -> Inputs:
+        """Return the inputs that one bare text stands for."""
+        ...
+
+    def with_labels_of(self, examples: Iterable[Example]) -> Task:
+        """Return this task with the labels that occur in `examples`, in a fixed order."""
+        ...
+
+    def outputs(self) -> tuple[str, ...]:
+        """Return the names of the head's outputs, in order: the model's `id2label`."""
+        ...
+
+    def target(self, example: Example) -> Any:
+        """Return what the head is trained on: a class index, a 0/1 list, or a tag index a word."""
+        ...
+
+    def strata(self, example: Example) -> tuple[str, ...]:
+        """Return the gold names that a stratified split keeps in proportion."""
+        ...
+
+    def answer(self, scores: np.ndarray, inputs: Inputs) -> Answer:
+        """Return the answer that the head's raw outputs mean.
+
+        `scores` holds (C,) logits, or (words, C) for tagging.
+        """
+        ...
+
+    def mark(
+        self, examples: Sequence[Example], answers: Sequence[Answer], *, seed: int = 0
+    ) -> Marks:
+        """Return the marks of `answers` against the gold answers, with bootstrap intervals."""
+        ...
+
+    def selection_score(self, examples: Sequence[Example], answers: Sequence[Answer]) -> float:
+        """Return the `selection` measure alone, without intervals: what training watches."""
+        ...
+
+    def ask(self, inputs: Inputs) -> str:
+        """Return the task on these inputs as a question, for a model that reads prompts."""
+        ...
+
+    def hear(self, reply: str, inputs: Inputs) -> Answer:
+        """Return the answer a text reply means; an unusable reply becomes the empty answer."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the task as `bundle.json` keeps it; `task_from_json` reads it."""
+        ...
+
+    def show_gold(self, example: Example) -> str | list[str]:
+        """Return the gold answer as a person reads it."""
+        ...
+
+    def show_answer(self, answer: Answer) -> str | list[str]:
+        """Return an answer as a person reads it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The fields every task has: the labels in order and the column mapping.
+
+    The index of a label never changes once a head is trained.
+    """
+
+    kind: ClassVar[str]
+
+    labels: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def with_columns(self, columns: Mapping[str, str]) -> Self:
+        """Return this task with `columns` laid over its own."""
+        return replace(self, columns={**self.columns, **columns})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return kind, labels and columns, as `bundle.json` keeps them."""
+        return {"kind": self.kind, "labels": list(self.labels), "columns": dict(self.columns)}
