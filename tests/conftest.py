@@ -29,3 +29,47 @@ def real_data() -> Path:
     if not os.environ.get("TUNESMITH_DATA") or not folder.is_dir():
         pytest.skip("set TUNESMITH_DATA to the folder of public data sets")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    """A BERT of 2 layers and 32 dimensions in Hugging Face format, untrained, made from a config."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("models") / "tiny-bert"
+    folder.mkdir()
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    marks = [*"0123456789.,!?'\"-:;()/@#$%&", *"我们想要订单退款快递到了吗你好坏的很好"]
+    words = (
+        "the a is i my to and it order refund late broken good bad card lost where please".split()
+    )
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *marks, *words]
+    vocabulary += [f"##{letter}" for letter in letters] + [f"##{digit}" for digit in "0123456789"]
+    (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(vocabulary)) + "\n", "utf-8")
+    tokenizer = BertTokenizerFast(vocab=str(folder / "vocab.txt"), do_lower_case=True)
+    tokenizer.model_max_length = 128
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=128,
+    )
+    BertModel(config, add_pooling_layer=True).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_rows(tmp_path_factory) -> Path:
+    """A CSV of 60 easy rows with two labels, `good` and `bad`."""
+    path = tmp_path_factory.mktemp("rows") / "rows.csv"
+    lines = ["text,label"]
+    for number in range(30):
+        lines.append(f"my order {number} is good and i like it,good")
+        lines.append(f"the card {number} is bad and broken,bad")
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path

@@ -135,12 +135,20 @@ def test_csv_with_many_bad_rows_keeps_a_thousand_and_counts_the_rest(write, refu
     assert error.problems[-1].found == "1,500 more bad rows"
 
 
-def test_csv_record_above_the_limit_is_refused_without_reading_on(write, refusal, monkeypatch):
+def test_csv_record_above_the_limit_costs_one_row(write, refusal, monkeypatch):
     monkeypatch.setattr("tunesmith.data.formats.delimited.MAX_ROW_BYTES", 1000)
-    path = write("a.csv", 'text,label\na,x\n"' + "b\n" * 2000)
+    path = write("a.csv", 'text,label\na,x\n"open,y\n' + "b,z\n" * 2000)
     rows, error = refusal(path)
-    assert [row["text"] for row in rows] == ["a"]
-    assert error.problems[0].where == f"{path}:3"
+    assert len(rows) == 2001
+    assert [problem.where for problem in error.problems] == [f"{path}:3"]
+
+
+def test_csv_where_every_line_leaves_a_quote_open_is_given_up(write, refusal, monkeypatch):
+    monkeypatch.setattr("tunesmith.data.formats.delimited.REREAD_LINES", 500)
+    rows, error = refusal(write("a.csv", "text,label\n" + 'x",",z\n' * 400))
+    assert rows == []
+    assert len(error.problems) == 3
+    assert "reading stopped" in error.problems[-1].found
 
 
 @pytest.mark.skipif(not shutil.which("sed"), reason="needs sed")

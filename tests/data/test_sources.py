@@ -101,6 +101,14 @@ def test_gzip_is_undone_by_content_and_the_inner_ending_counts(write):
     assert len(values(write("b.csv", path.read_bytes()))) == 2
 
 
+@pytest.mark.skipif(not shutil.which("iconv"), reason="needs iconv")
+def test_gzip_in_another_encoding_is_converted_by_the_hint(write, refusal):
+    path = write("a.csv.gz", gzip.compress("text,label\ncafé,x\n".encode("latin-1")))
+    _, error = refusal(path)
+    subprocess.run(["sh", "-c", error.hint], check=True)
+    assert values(path.with_name("a.csv.gz.utf8")) == [{"text": "café", "label": "x"}]
+
+
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.txt.gz", "a.json.gz"])
 def test_gzip_cut_short_is_refused(write, refusal, name):
     data = gzip.compress(os.urandom(50_000).hex().encode())

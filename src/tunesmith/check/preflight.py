@@ -12,7 +12,11 @@ from tunesmith.check.label_names import check_label_names
 from tunesmith.check.repeats import check_repeats
 from tunesmith.check.sizes import check_long_texts, check_reading, check_sizes, check_truncation
 from tunesmith.check.texts import check_blank_texts, check_encodings
-from tunesmith.check.vocabulary import check_chinese_vocabulary, check_unknown_characters
+from tunesmith.check.vocabulary import (
+    check_chinese_vocabulary,
+    check_spelling,
+    check_unknown_characters,
+)
 from tunesmith.data.splits import Splits
 from tunesmith.model.backbones import Backbone
 from tunesmith.model.encoding import Reading
@@ -24,6 +28,7 @@ CHECKS: tuple[Callable[[Context], Iterator[Finding]], ...] = (
     check_truncation,
     check_unknown_characters,
     check_chinese_vocabulary,
+    check_spelling,
     check_encodings,
     check_blank_texts,
     check_long_texts,

@@ -7,7 +7,7 @@ does not grow with the length of the texts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, cast
 
@@ -165,7 +165,8 @@ def _find_losses(
 ) -> Iterator[Loss]:
     if not rows:
         return
-    windows = encode_windows(listener, [examples[row].inputs for row in rows], reading)
+    plain = replace(reading, case_shape=False)  # shapes move no token and cost time
+    windows = encode_windows(listener, [examples[row].inputs for row in rows], plain)
     for number, own in groupby(windows, key=lambda window: window.row):
         example = examples[rows[number]]
         inputs, gold = cast(WordsInput, example.inputs), cast(tuple[Span, ...], example.gold)

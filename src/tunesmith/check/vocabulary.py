@@ -18,12 +18,16 @@ HAN_SHARE = 0.2
 HAN_TOKENS = 3000
 """Tokens with a Han character: BERT's English vocabulary has 488, one made for Chinese far more."""
 
+SPELLED_SHARE = 0.2
+SPELLED_CHARACTERS = 1.2
+"""Characters a token: about 1 where a writing is spelled, 2 to 4 where its words were learned."""
+
 CHINESE = "hfl/chinese-macbert-base"
 MULTILINGUAL = "intfloat/multilingual-e5-small"
 MULTILINGUAL_TAGGER = "google-bert/bert-base-multilingual-cased"
 """For entities: it gives each Han character a token, which sentence-piece vocabularies do not."""
 
-BLANK, HAN, KANA = (INDEX[name] for name in ("blank", "Han", "Kana"))
+BLANK, LATIN, HAN, KANA = (INDEX[name] for name in ("blank", "Latin", "Han", "Kana"))
 
 
 def check_unknown_characters(context: Context) -> Iterator[Finding]:
@@ -47,7 +51,8 @@ def check_unknown_characters(context: Context) -> Iterator[Finding]:
     for script in _unreadable_scripts(context):
         if is_fault and (script == worst or script not in LETTERS):
             continue
-        characters, lost = (int(counts[script]) for counts in _character_counts(context))
+        characters = int(tokens.characters[script])
+        lost = int(tokens.unknown_characters[script])
         yield Finding(
             "warning",
             "unknown_characters",
@@ -85,6 +90,30 @@ def check_chinese_vocabulary(context: Context) -> Iterator[Finding]:
     )
 
 
+def check_spelling(context: Context) -> Iterator[Finding]:
+    """Yield alphabets that the vocabulary has only the letters of, and so no word.
+
+    Chinese has a check of its own; Latin and kana may be spelled on purpose.
+    """
+    tokens = context.tokens
+    letters = int(tokens.characters[list(LETTERS)].sum())
+    read_characters = tokens.characters - tokens.unknown_characters
+    read_tokens = tokens.tokens - tokens.unknown_tokens
+    for script in sorted(set(LETTERS) - {LATIN, HAN, KANA} - set(_unreadable_scripts(context))):
+        characters, pieces = int(read_characters[script]), int(read_tokens[script])
+        if characters < max(1, SPELLED_SHARE * letters) or not pieces:
+            continue
+        if characters / pieces < SPELLED_CHARACTERS:
+            yield Finding(
+                "warning",
+                "spelled_out",
+                f"{context.card.name} reads {SCRIPTS[script]} letter by letter "
+                f"({characters:,} letters in {pieces:,} tokens): it was not trained on such text. "
+                f"{_advice(context, script)}",
+                figures=_script_figures(context, script),
+            )
+
+
 def count_han_tokens(tokenizer: Any) -> int:
     """Return how many tokens hold a Han character, in byte-level vocabularies too."""
     plain = int((vocabulary_scripts(tokenizer) == HAN).sum())
@@ -98,13 +127,9 @@ def count_han_tokens(tokenizer: Any) -> int:
     return max(plain, sum(bool(count_scripts([text])[HAN]) for text in written))
 
 
-def _character_counts(context: Context) -> tuple[Any, Any]:
-    return context.tokens.characters, context.tokens.unknown_characters
-
-
 def _unreadable_scripts(context: Context) -> list[int]:
     """Return the scripts that matter here and of which more than 5 % is unknown."""
-    characters, unknown = _character_counts(context)
+    characters, unknown = context.tokens.characters, context.tokens.unknown_characters
     floor = SCRIPT_SHARE * int(characters.sum() - characters[BLANK])
     return [
         script

@@ -46,8 +46,8 @@ def show_count(count: int, noun: str) -> str:
 def show_some(items: Sequence[str]) -> str:
     """Return the items with commas; beyond ten, how many more there are.
 
-    >>> show_some(["a", "b"]), show_some([str(number) for number in range(12)])[-16:]
-    ('a, b', '8, 9 and 2 more')
+    >>> show_some(["a", "b"]), show_some(list("abcdefghijkl"))
+    ('a, b', 'a, b, c, d, e, f, g, h, i, j and 2 more')
     """
     shown = ", ".join(items[:SHOWN_ITEMS])
     rest = len(items) - SHOWN_ITEMS

@@ -6,6 +6,7 @@ the JSON schema and the reference are derived from it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
@@ -98,9 +99,8 @@ def _problem(spec: type[BaseModel], fault: Mapping[str, Any], where: str) -> Pro
     found = repr(fault["input"]) if isinstance(fault["input"], str | int | float | bool) else ""
     match fault["type"]:
         case "extra_forbidden":
-            return Problem(
-                f"`{path}` must be a setting of {_subject(spec, path)}", _nearest(spec, path), where
-            )
+            subject = _subject(spec, fault["loc"], path)
+            return Problem(f"`{path}` must be a setting of {subject}", _nearest(spec, path), where)
         case "missing":
             return Problem(f"`{path}` must be given", "nothing", where)
         case "greater_than_equal":
@@ -119,9 +119,11 @@ def _problem(spec: type[BaseModel], fault: Mapping[str, Any], where: str) -> Pro
             )
         case "value_error":
             return Problem(f"`{path}`: {context['error']}", found, where)
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return Problem(f"`{path}` must be a group of settings", found, where)
         case _:
-            message = fault["msg"].removeprefix("Input should be ")
-            return Problem(f"`{path}` must be {message}", found, where)
+            must, _, more = fault["msg"].partition("Input should be ")
+            return Problem(f"`{path}` must be {more}" if more else f"`{path}`: {must}", found, where)
 
 
 def _path(spec: type[BaseModel], location: tuple[str | int, ...]) -> str:
@@ -136,16 +138,21 @@ def _path(spec: type[BaseModel], location: tuple[str | int, ...]) -> str:
     return ".".join(parts)
 
 
-def _subject(spec: type[BaseModel], path: str) -> str:
-    return (
-        f"`{path.rpartition('.')[0]}`"
-        if "." in path
-        else spec.__name__.removesuffix("Spec").lower()
-    )
+def _subject(spec: type[BaseModel], location: tuple[str | int, ...], path: str) -> str:
+    """Return what refused the setting: the operation, a group, or one member of a union."""
+    if "." not in path:
+        return spec.__name__.removesuffix("Spec").lower()
+    group = path.rpartition(".")[0]
+    member = str(location[-2])
+    is_group = _path(spec, location[:-1]) == group and group.rpartition(".")[2] == member
+    return f"`{group}`" if is_group else f"`{group}: {member}`"
 
 
 def _nearest(spec: type[BaseModel], path: str) -> str:
     known = [name for name, _ in setting_paths(spec)]
+    owners = _owners(spec, path)
+    if owners:
+        return f"a setting of `{path.rpartition('.')[0]}: {owners[0]}`"
     last = path.rpartition(".")[2]
     by_last = {name.rpartition(".")[2]: name for name in reversed(known)}
     near = get_close_matches(path, known, n=1, cutoff=0.6) or [
@@ -154,15 +161,52 @@ def _nearest(spec: type[BaseModel], path: str) -> str:
     return f"an unknown name; did you mean `{near[0]}`?" if near else "an unknown name"
 
 
+def _owners(spec: type[BaseModel], path: str) -> list[str]:
+    """Return the names of the union members that do have the setting `path`."""
+    group, _, last = path.rpartition(".")
+    members = [
+        member
+        for known, field in setting_paths(spec)
+        if known == group
+        for member in parts_of(field.annotation)
+    ]
+    return [member.model_fields["name"].default for member in members if last in member.model_fields]
+
+
 def _hint(spec: type[BaseModel], fault: Mapping[str, Any]) -> str:
     path = _path(spec, fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        nearest = _nearest(spec, path).partition("`")[2].rstrip("`?")
-        return (
-            f"--set {nearest}={fault['input']}" if nearest else "--print-spec shows every setting"
-        )
     fields = dict(setting_paths(spec))
-    if path in fields and "." in path:
-        default = fields[path].get_default(call_default_factory=True)
-        return f"--set {path}={default}"
-    return "--help lists every setting"
+    if fault["type"] == "extra_forbidden":
+        if owners := _owners(spec, path):
+            return f"--{path.rpartition('.')[0]} {owners[0]}"
+        nearest = _nearest(spec, path).partition("`")[2].rstrip("`?")
+        is_plain = isinstance(fault["input"], str | int | float | bool)
+        return f"--set {nearest}={fault['input']}" if nearest and is_plain else PRINT_SPEC
+    if path not in fields:
+        return PRINT_SPEC
+    choices = _choices(fields[path])
+    if "." not in path:
+        return f"--{path} {choices[0]}" if choices else f"{_command(spec)} --help"
+    if fields[path].is_required():
+        return PRINT_SPEC
+    return f"--set {path}={_typed(fields[path].get_default(call_default_factory=True))}"
+
+
+PRINT_SPEC = "--print-spec shows every setting"
+
+
+def _command(spec: type[BaseModel]) -> str:
+    return f"tunesmith {spec.__name__.removesuffix('Spec').lower()}"
+
+
+def _choices(field: FieldInfo) -> list[str]:
+    """Return the words a field may hold: a literal's, or the names of a union's members."""
+    if members := parts_of(field.annotation):
+        names = [member.model_fields.get("name") for member in members]
+        return [name.default for name in names if name is not None]
+    return [choice for choice in get_args(field.annotation) if isinstance(choice, str)]
+
+
+def _typed(value: Any) -> str:
+    """Return a default as it is typed after `--set`: YAML on one line."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -6,7 +6,7 @@ import codecs
 import re
 
 from tunesmith.core.errors import Problem
-from tunesmith.data.rows import BadRow, shell_path, shorten
+from tunesmith.data.rows import BadRow, is_zipped, shell_path, shorten
 
 BINARY_MAGIC = (
     (b"PK\x03\x04", "a ZIP archive or an Excel workbook", "libreoffice --convert-to csv {}"),
@@ -47,17 +47,16 @@ def guess_encoding(sample: bytes, *, seen_utf8: bool = False) -> str:
 def wrong_encoding(name: str, line: int, *, found: bytes, encoding: str) -> BadRow:
     """Return the bad row that names the bytes, the guess and the command that repairs the file."""
     shown = found[:4].hex(" ")
-    path = shell_path(name)
     if encoding == "UTF-8":
         return BadRow(
             Problem(f"`{name}` must be UTF-8", f"the broken bytes {shown}", f"{name}:{line}"),
-            f"iconv -c -f UTF-8 -t UTF-8 {path} > {path}.utf8",
+            _conversion(name, "-c -f UTF-8"),
         )
     text = shorten(found[:64].decode(encoding, errors="ignore").replace("\0", "").strip(), limit=20)
     guess = f"bytes {shown}, which look like {encoding}" + (f" (“{text}”)" if text else "")
     return BadRow(
         Problem(f"`{name}` must be UTF-8", guess, f"{name}:{line}"),
-        f"iconv -f {encoding} -t UTF-8 {path} > {path}.utf8",
+        _conversion(name, f"-f {encoding}"),
     )
 
 
@@ -68,6 +67,13 @@ def binary_content(name: str, head: bytes) -> BadRow | None:
             problem = Problem(f"`{name}` must be text", what, name)
             return BadRow(problem, command.format(shell_path(name)))
     return None
+
+
+def _conversion(name: str, options: str) -> str:
+    path = shell_path(name)
+    if is_zipped(name):
+        return f"zcat {path} | iconv {options} -t UTF-8 > {path}.utf8"
+    return f"iconv {options} -t UTF-8 {path} > {path}.utf8"
 
 
 def _is_mostly_utf8(sample: bytes) -> bool:

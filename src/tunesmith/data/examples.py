@@ -19,6 +19,7 @@ from tunesmith.data.sources import Source
 from tunesmith.tasks import EXTRA_ROLES
 from tunesmith.tasks.task import Task
 
+SHOWN_COLUMNS = 20
 ROLE_NAMED = ("text", "conll")
 """Formats whose columns are named after roles by the reader: the column mapping is applied here."""
 
@@ -140,8 +141,9 @@ class _ExampleReader:
 
     def _add_absent(self, roles: list[str], values: Mapping[str, Any], place: Place) -> None:
         names = [str(name) for name in values]
-        hint = suggest_columns(self.task, names, missing=roles)
-        found = f"columns {', '.join(names)}" if names else "no columns"
+        hint = suggest_columns(self.task, names[:1000], missing=roles)
+        listed = ", ".join(names[:SHOWN_COLUMNS]) + (", …" if len(names) > SHOWN_COLUMNS else "")
+        found = f"columns {listed}" if names else "no columns"
         for role in roles:
             must = _presence(self._column(role))
             lacking = self._lacking.setdefault(must, _Lacking(columns=found))

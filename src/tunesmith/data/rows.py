@@ -70,7 +70,15 @@ def too_long(name: str, line: int) -> BadRow:
 def show_line(name: str, line: int, *, last: int | None = None) -> str:
     """Return the command that shows the lines `line` to `last` of a file."""
     stretch = f"{line},{last}" if last and last > line else f"{line}"
-    return f"sed -n '{stretch}p' {shell_path(name)}"
+    path = shell_path(name)
+    return (
+        f"zcat {path} | sed -n '{stretch}p'" if is_zipped(name) else f"sed -n '{stretch}p' {path}"
+    )
+
+
+def is_zipped(name: str) -> bool:
+    """Tell whether a file must be unzipped before a command can show or mend it."""
+    return name.endswith(".gz")
 
 
 def shell_path(name: str) -> str:

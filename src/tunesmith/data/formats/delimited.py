@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,10 +21,13 @@ from tunesmith.data.rows import (
     shell_path,
     shorten,
     show_line,
-    too_long,
 )
 
 LONGEST_NAME = 100
+LONGEST_RECORD_LINES = 20_000
+REREAD_LINES = 100_000
+"""How many lines broken quotes may have read twice, so that no file makes reading quadratic."""
+
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 
 
@@ -82,6 +85,7 @@ class _Feed:
         self._bad: list[BadRow] = []
         self.record: list[Line] = []
         self._size = 0
+        self._rereads_left = REREAD_LINES
         self.is_too_long = False
         self.is_at_end = False
 
@@ -95,7 +99,7 @@ class _Feed:
             raise StopIteration
         self.record.append(line)
         self._size += len(line.raw)
-        if self._size > MAX_ROW_BYTES:
+        if self._size > MAX_ROW_BYTES or len(self.record) > LONGEST_RECORD_LINES:
             self.is_too_long = True
             raise StopIteration
         return line.raw
@@ -115,11 +119,13 @@ class _Feed:
         """Forget the lines of the record before."""
         self.record = []
         self._size = 0
+        self.is_too_long = self.is_at_end = False
 
-    def go_back(self) -> None:
-        """Give again every line of the record at hand but its first."""
+    def go_back(self) -> bool:
+        """Give again every line of the record at hand but its first; False where too many were."""
+        self._rereads_left -= len(self.record) - 1
         self._again.extendleft(reversed(self.record[1:]))
-        self.is_at_end = False
+        return self._rereads_left >= 0
 
     def take_bad(self) -> Iterator[BadRow]:
         """Yield the bad lines met since the last call."""
@@ -142,18 +148,17 @@ def _records(feed: _Feed, *, delimiter: str, name: str) -> Iterator[_Record]:
         try:
             fields = next(reader, None)
         except csv.Error as error:
-            yield _Record(
-                [], feed.record[0].number, feed.record[-1].number, _bad(error, feed, name)
-            )
-            if feed.is_too_long:
+            first, last = feed.record[0].number, feed.record[-1].number
+            yield _Record([], first, last, _bad(error, feed, name))
+            if not feed.go_back():
+                must = "quotes must be paired"
+                found = "so many open ones that reading stopped"
+                stop = BadRow(Problem(must, found, f"{name}:{first}"), show_line(name, first))
+                yield _Record([], first, last, stop)
                 return
-            feed.go_back()
             reader = csv.reader(feed, delimiter=delimiter, strict=True)
             continue
         if fields is None:
-            if feed.is_too_long:
-                first = feed.record[0].number
-                yield _Record([], first, first, too_long(name, first))
             return
         if fields:
             yield _Record(fields, feed.record[0].number, feed.record[-1].number)
@@ -165,10 +170,8 @@ def _bad(error: csv.Error, feed: _Feed, name: str) -> BadRow:
     where = f"{name}:{first.number}"
     start = f"`{shorten(first.text)}`"
     if feed.is_too_long or feed.is_at_end:
-        reach = (
-            f"the end of the first {MAX_ROW_BYTES // 2**20} MiB" if feed.is_too_long else "the end"
-        )
-        found = f"{start}, whose quote stays open to {reach} of the file"
+        reach = f"for {last.number - first.number:,} lines" if feed.is_too_long else "to the end"
+        found = f"{start}, whose quote stays open {reach}"
         return BadRow(
             Problem("a quote that opens must be closed", found, where),
             show_line(name, first.number),
@@ -187,28 +190,23 @@ def _bad(error: csv.Error, feed: _Feed, name: str) -> BadRow:
 
 def _header_problems(header: _Record, delimiter: str, name: str) -> list[BadRow]:
     names = [field.strip() for field in header.fields]
+    counts = Counter(_column_names(header.fields))
     where = f"{name}:{header.first}"
     path = shell_path(name)
     if not _is_header(names):
         found = f"`{shorten(delimiter.join(header.fields))}`"
-        guess = ("\\t" if delimiter == "\t" else delimiter).join(_guess_names(names))
+        guess = ("\\t" if delimiter == "\t" else delimiter).join(_guess_names(names[:100]))
         return [
             BadRow(
                 Problem("the first line must be a header of column names", found, where),
                 f"(printf '{guess}\\n'; cat {path}) > {path}.utf8",
             )
         ]
-    repeated = sorted({column for column in names if column and names.count(column) > 1})
+    must = "each column name must stand in the header once"
     return [
-        BadRow(
-            Problem(
-                "each column name must stand in the header once",
-                f"`{column}` {names.count(column)} times",
-                where,
-            ),
-            f"head -1 {path}",
-        )
-        for column in repeated
+        BadRow(Problem(must, f"`{shorten(column)}` {count} times", where), f"head -1 {path}")
+        for column, count in sorted(counts.items())
+        if count > 1
     ]
 
 
