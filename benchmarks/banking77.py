@@ -1,16 +1,17 @@
 """BANKING77, full data: test accuracy of the probe and of full tuning, by default settings.
 
-The test file is read once a method, after tuning. Usage: TUNESMITH_DATA=… python benchmarks/banking77.py [METHOD …]
+The test file is read once a method, after tuning.
+Usage: TUNESMITH_DATA=… python benchmarks/banking77.py [METHOD …]
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from pathlib import Path
+
+from record import data_folder, measure_fields, tell
 
 import tunesmith
-from record import data_folder, measure_fields, tell
 
 
 def main() -> None:

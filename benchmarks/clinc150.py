@@ -11,8 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import tunesmith
 from record import data_folder, measure_fields, tell
+
+import tunesmith
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""How a benchmark tells its figure: one JSON line with commit, machine, n, value, unit and interval."""
+"""How a benchmark tells its figure: a JSON line with commit, machine, n, value, unit, interval."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def data_folder(name: str) -> Path:
-    """Return the folder of a public data set below `$TUNESMITH_DATA`; ends the program without it."""
+    """Return the folder of a data set below `$TUNESMITH_DATA`; ends the program without it."""
     folder = Path(os.environ.get("TUNESMITH_DATA", "")) / name
     if not os.environ.get("TUNESMITH_DATA") or not folder.is_dir():
         sys.exit(f"set TUNESMITH_DATA to the folder that holds {name}/")

@@ -10,8 +10,9 @@ import argparse
 import statistics
 import tempfile
 
-import tunesmith
 from record import data_folder, measure_fields, tell
+
+import tunesmith
 
 
 def main() -> None:

@@ -77,7 +77,7 @@ def test_a_vocabulary_that_joins_characters_is_told(check, merging_backbone):
     finding = found.one("entity_shared_token")
     assert finding.figures["rows"] == 1
     assert "“北京”" in finding.message
-    assert "--model hfl/chinese-macbert-base" in finding.message
+    assert "--model google-bert/bert-base-chinese" in finding.message
 
 
 @given(

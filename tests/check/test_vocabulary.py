@@ -17,7 +17,7 @@ EMOJI = [(f"So good {'🤣🥑🦥' * 3} number {row}", "good") for row in range
 def test_texts_that_are_mostly_unknown_are_a_fault(check):
     finding = check(train=CHINESE, valid=CHINESE[:1], test=[]).one("unreadable_texts")
     assert finding.severity == "fault"
-    assert finding.message.endswith("--model hfl/chinese-macbert-base")
+    assert finding.message.endswith("--model google-bert/bert-base-chinese")
     figures = finding.figures
     assert figures["script"] == "Han"
     assert 0.3 < figures["all_unknown_characters"] / figures["all_characters"] <= 1

@@ -22,7 +22,7 @@ SPELLED_SHARE = 0.2
 SPELLED_CHARACTERS = 1.2
 """Characters a token: about 1 where a writing is spelled, 2 to 4 where its words were learned."""
 
-CHINESE = "hfl/chinese-macbert-base"
+CHINESE = "google-bert/bert-base-chinese"
 MULTILINGUAL = "intfloat/multilingual-e5-small"
 MULTILINGUAL_TAGGER = "google-bert/bert-base-multilingual-cased"
 """For entities: it gives each Han character a token, which sentence-piece vocabularies do not."""

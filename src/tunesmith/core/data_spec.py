@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -12,7 +13,18 @@ from tunesmith.core.spec import Spec
 
 TaskKind = Literal["classification", "multilabel", "ner"]
 
-ModelSetting = Annotated[ModelRecipe, BeforeValidator(lambda value: named(value, default="minilm"))]
+
+def _read_path(value: Any) -> Any:
+    """Turn the `Path` that Python may give into text."""
+    return str(value) if isinstance(value, PurePath) else value
+
+
+def _read_model(value: Any) -> Any:
+    """Turn a bare name or folder into the recipe's mapping."""
+    return named(_read_path(value), default="minilm")
+
+
+ModelSetting = Annotated[ModelRecipe, BeforeValidator(_read_model)]
 
 
 def _read_columns(value: Any) -> Any:
@@ -20,12 +32,18 @@ def _read_columns(value: Any) -> Any:
     if isinstance(value, str):
         value = [value]
     if isinstance(value, list | tuple):
-        pairs = [item.partition("=") for item in value if isinstance(item, str)]
-        if len(pairs) != len(value) or any(not equals or not name for _, equals, name in pairs):
+        parts = [item.partition("=") for item in value if isinstance(item, str)]
+        pairs = [(role.strip(), name.strip()) for role, _, name in parts]
+        if len(pairs) != len(value) or not all(role and name for role, name in pairs):
             raise ValueError("each column must be written ROLE=NAME, such as label=category")
-        return {role.strip(): name.strip() for role, _, name in pairs}
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("each role must be given one column")
+        return dict(pairs)
     return value
 
+
+PathText = Annotated[str, BeforeValidator(_read_path)]
+OptionalPathText = Annotated[str | None, BeforeValidator(_read_path)]
 
 Columns = Annotated[dict[str, str], BeforeValidator(_read_columns), Field(default_factory=dict)]
 
@@ -33,7 +51,7 @@ Columns = Annotated[dict[str, str], BeforeValidator(_read_columns), Field(defaul
 class RowsSpec(Spec):
     """The labelled rows an operation reads, and the model that is to read them."""
 
-    data: str = Field(json_schema_extra={"positional": True})
+    data: PathText = Field(json_schema_extra={"positional": True})
     """Rows to learn from: a file, a folder holding train/valid/test, or `hub:NAME`."""
 
     task: TaskKind
@@ -45,10 +63,10 @@ class RowsSpec(Spec):
     column: Columns
     """`ROLE=NAME`: the column that holds a role, where it has another name."""
 
-    valid: str | None = None
+    valid: OptionalPathText = None
     """File with the rows that choose the checkpoint, where `data` is a single file."""
 
-    test: str | None = None
+    test: OptionalPathText = None
     """File with the rows the report is measured on, where `data` is a single file."""
 
     split: SplitRecipe = SplitRecipe()

@@ -7,6 +7,7 @@ the JSON schema and the reference are derived from it.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
@@ -37,6 +38,7 @@ class Spec(Part):
 
 
 SpecT = TypeVar("SpecT", bound=Part)
+PRINT_SPEC = "--print-spec shows every setting"
 
 
 def build_spec(spec: type[SpecT], values: Mapping[str, Any], *, where: str = "") -> SpecT:
@@ -96,7 +98,9 @@ def parts_of(annotation: Any) -> list[type[BaseModel]]:
 def _problem(spec: type[BaseModel], fault: Mapping[str, Any], where: str) -> Problem:
     path = _path(spec, fault["loc"])
     context = fault.get("ctx", {})
-    found = repr(fault["input"]) if isinstance(fault["input"], str | int | float | bool) else ""
+    given = fault["input"]
+    found = repr(given) if isinstance(given, str | int | float) else ""
+    found = "null" if given is None else found
     match fault["type"]:
         case "extra_forbidden":
             subject = _subject(spec, fault["loc"], path)
@@ -119,11 +123,15 @@ def _problem(spec: type[BaseModel], fault: Mapping[str, Any], where: str) -> Pro
             )
         case "value_error":
             return Problem(f"`{path}`: {context['error']}", found, where)
+        case "tuple_type" | "list_type":
+            return Problem(f"`{path}` must be a list", found, where)
         case "model_type" | "model_attributes_type" | "dict_type":
             return Problem(f"`{path}` must be a group of settings", found, where)
         case _:
             must, _, more = fault["msg"].partition("Input should be ")
-            return Problem(f"`{path}` must be {more}" if more else f"`{path}`: {must}", found, where)
+            return Problem(
+                f"`{path}` must be {more}" if more else f"`{path}`: {must}", found, where
+            )
 
 
 def _path(spec: type[BaseModel], location: tuple[str | int, ...]) -> str:
@@ -141,7 +149,7 @@ def _path(spec: type[BaseModel], location: tuple[str | int, ...]) -> str:
 def _subject(spec: type[BaseModel], location: tuple[str | int, ...], path: str) -> str:
     """Return what refused the setting: the operation, a group, or one member of a union."""
     if "." not in path:
-        return spec.__name__.removesuffix("Spec").lower()
+        return _verb(spec)
     group = path.rpartition(".")[0]
     member = str(location[-2])
     is_group = _path(spec, location[:-1]) == group and group.rpartition(".")[2] == member
@@ -149,16 +157,24 @@ def _subject(spec: type[BaseModel], location: tuple[str | int, ...], path: str) 
 
 
 def _nearest(spec: type[BaseModel], path: str) -> str:
+    """Return what a refused name may have meant."""
+    group = path.rpartition(".")[0]
+    if owners := _owners(spec, path):
+        return f"a setting of `{group}: {owners[0]}`"
+    near = _near_path(spec, path)
+    return f"an unknown name; did you mean `{near}`?" if near else "an unknown name"
+
+
+def _near_path(spec: type[BaseModel], path: str) -> str | None:
+    """Return the setting with the most similar last name: in the same group, else in any."""
+    group, _, last = path.rpartition(".")
     known = [name for name, _ in setting_paths(spec)]
-    owners = _owners(spec, path)
-    if owners:
-        return f"a setting of `{path.rpartition('.')[0]}: {owners[0]}`"
-    last = path.rpartition(".")[2]
-    by_last = {name.rpartition(".")[2]: name for name in reversed(known)}
-    near = get_close_matches(path, known, n=1, cutoff=0.6) or [
-        by_last[name] for name in get_close_matches(last, by_last, n=1, cutoff=0.6)
-    ]
-    return f"an unknown name; did you mean `{near[0]}`?" if near else "an unknown name"
+    siblings = [name for name in known if name.rpartition(".")[0] == group]
+    for names, cutoff in ((siblings, 0.6), (known, 0.8)):
+        by_last = {name.rpartition(".")[2]: name for name in reversed(names)}
+        if near := get_close_matches(last, by_last, n=1, cutoff=cutoff):
+            return by_last[near[0]]
+    return None
 
 
 def _owners(spec: type[BaseModel], path: str) -> list[str]:
@@ -170,7 +186,9 @@ def _owners(spec: type[BaseModel], path: str) -> list[str]:
         if known == group
         for member in parts_of(field.annotation)
     ]
-    return [member.model_fields["name"].default for member in members if last in member.model_fields]
+    return [
+        member.model_fields["name"].default for member in members if last in member.model_fields
+    ]
 
 
 def _hint(spec: type[BaseModel], fault: Mapping[str, Any]) -> str:
@@ -179,24 +197,26 @@ def _hint(spec: type[BaseModel], fault: Mapping[str, Any]) -> str:
     if fault["type"] == "extra_forbidden":
         if owners := _owners(spec, path):
             return f"--{path.rpartition('.')[0]} {owners[0]}"
-        nearest = _nearest(spec, path).partition("`")[2].rstrip("`?")
-        is_plain = isinstance(fault["input"], str | int | float | bool)
-        return f"--set {nearest}={fault['input']}" if nearest and is_plain else PRINT_SPEC
+        near = _near_path(spec, path)
+        is_plain = isinstance(fault["input"], str | int | float)
+        return _set_hint(near, fault["input"]) if near and is_plain else PRINT_SPEC
     if path not in fields:
         return PRINT_SPEC
-    choices = _choices(fields[path])
-    if "." not in path:
-        return f"--{path} {choices[0]}" if choices else f"{_command(spec)} --help"
-    if fields[path].is_required():
-        return PRINT_SPEC
-    return f"--set {path}={_typed(fields[path].get_default(call_default_factory=True))}"
+    field = fields[path]
+    if "." in path:
+        if field.is_required():
+            return PRINT_SPEC
+        return _set_hint(path, field.get_default(call_default_factory=True))
+    if choices := _choices(field):
+        similar = get_close_matches(str(fault["input"]), choices, n=1)
+        return f"--{path} {(similar or choices)[0]}"
+    return f"tunesmith {_verb(spec)} --help"
 
 
-PRINT_SPEC = "--print-spec shows every setting"
-
-
-def _command(spec: type[BaseModel]) -> str:
-    return f"tunesmith {spec.__name__.removesuffix('Spec').lower()}"
+def _set_hint(path: str, value: Any) -> str:
+    """Return the `--set` that gives a setting a value, as a shell reads it."""
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    return f"--set {shlex.quote(f'{path}={text}')}"
 
 
 def _choices(field: FieldInfo) -> list[str]:
@@ -207,6 +227,5 @@ def _choices(field: FieldInfo) -> list[str]:
     return [choice for choice in get_args(field.annotation) if isinstance(choice, str)]
 
 
-def _typed(value: Any) -> str:
-    """Return a default as it is typed after `--set`: YAML on one line."""
-    return value if isinstance(value, str) else json.dumps(value)
+def _verb(spec: type[BaseModel]) -> str:
+    return spec.__name__.removesuffix("Spec").lower()

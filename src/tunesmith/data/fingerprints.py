@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,8 +22,8 @@ def fingerprint_examples(examples: Iterable[Example]) -> str:
 
 
 def text_key(example: Example) -> str:
-    """Return the text by which rows count as the same: case folded, white space made single."""
-    return " ".join(example.inputs.text.casefold().split())
+    """Return the text by which rows count as equal: NFKC, case folded, white space made single."""
+    return " ".join(unicodedata.normalize("NFKC", example.inputs.text).casefold().split())
 
 
 def stable_hash(*parts: object) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from tunesmith.core.data_spec import Columns
+from tunesmith.core.data_spec import Columns, OptionalPathText, PathText
 from tunesmith.core.measures import Measure
 from tunesmith.core.operation import Operation
 from tunesmith.core.spec import Spec
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class EvaluateSpec(Spec):
     """Measure a bundle on labelled rows."""
 
-    bundle: str = Field(json_schema_extra={"positional": True})
+    bundle: PathText = Field(json_schema_extra={"positional": True})
     """The bundle's folder, or the run's that holds it."""
 
-    data: str = Field(json_schema_extra={"positional": True})
+    data: PathText = Field(json_schema_extra={"positional": True})
     """Labelled rows: a file, a folder whose test split is taken, or `hub:NAME`."""
 
     column: Columns
@@ -35,7 +35,7 @@ class EvaluateSpec(Spec):
     device: str = "auto"
     """Device that computes: auto, cpu, cuda, cuda:1."""
 
-    out: str | None = None
+    out: OptionalPathText = None
     """Folder for report.json, report.html, bad_cases.jsonl and confusion.csv; none writes no files.
     """
 

@@ -6,11 +6,11 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from tunesmith.core.data_spec import Columns
+from tunesmith.core.data_spec import Columns, OptionalPathText, PathText
 from tunesmith.core.errors import SpecError
 from tunesmith.core.events import Progress
 from tunesmith.core.operation import Operation
@@ -23,21 +23,26 @@ if TYPE_CHECKING:
 PROGRESS_ROWS = 1000
 
 
+Texts = Annotated[
+    tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+]
+
+
 class PredictSpec(Spec):
     """Answer texts, a file or a stream with a bundle."""
 
-    bundle: str = Field(json_schema_extra={"positional": True})
+    bundle: PathText = Field(json_schema_extra={"positional": True})
     """The bundle's folder, or the run's that holds it."""
 
-    texts: tuple[str, ...] = Field((), json_schema_extra={"positional": True})
+    texts: Texts = Field((), json_schema_extra={"positional": True})
     """Texts to answer; none reads `data`, or standard input."""
 
-    data: str | None = None
+    data: OptionalPathText = None
     """Rows to answer: JSONL, CSV, TSV, Parquet or CoNLL, of any size; `-` is standard input."""
 
-    out: str | None = None
-    """File for the answers (.jsonl, .csv, .tsv); none, with `data`, writes JSONL to standard
-    output."""
+    out: OptionalPathText = None
+    """File for the answers (.jsonl, .csv, .tsv), or `-` for JSONL on standard output; none gives
+    them in the result, or as JSONL where the command line reads rows without `--json`."""
 
     column: Columns
     """`ROLE=NAME`: the column that holds a role; those of the tuning are remembered."""
@@ -57,7 +62,7 @@ class PredictSpec(Spec):
 
 @dataclass(frozen=True, slots=True)
 class PredictResult:
-    """The answers to given texts, or the number of rows answered and the file that holds them."""
+    """The answers, or the number of rows answered and the file that holds them."""
 
     bundle: str
     fingerprint: str
@@ -92,28 +97,26 @@ def run(spec: PredictSpec, session: Session) -> PredictResult:
     bundle = read_bundle(spec.bundle)
     engine = load_engine(bundle, device=session.device)
     started = time.perf_counter()
-    if spec.texts and spec.out is None:
-        inputs = [engine.task.inputs_of(text) for text in spec.texts]
-        rows = tuple(_answer_rows(engine, zip(spec.texts, inputs, strict=True), spec.all_scores))
-        seconds = time.perf_counter() - started
-        return PredictResult(str(bundle.path), bundle.fingerprint, len(rows), seconds, rows, None)
     if spec.texts:
         pairs: Iterable = ((text, engine.task.inputs_of(text)) for text in spec.texts)
     else:
         source = spec.data or "-"
         examples = stream_for(engine.task, source, columns=spec.column, kind=spec.format)
         pairs = ((example.inputs.text, example.inputs) for example in examples)
+    if spec.out is None:
+        rows = tuple(_answer_rows(engine, pairs, spec.all_scores))
+        seconds = time.perf_counter() - started
+        return PredictResult(str(bundle.path), bundle.fingerprint, len(rows), seconds, rows, None)
     count = 0
-    out = spec.out or "-"
     with open_writer(
-        out, overwrite=spec.overwrite, inputs=[spec.data] if spec.data else []
+        spec.out, overwrite=spec.overwrite, inputs=[spec.data] if spec.data else []
     ) as writer:
         for count, row in enumerate(_answer_rows(engine, pairs, spec.all_scores), start=1):
             writer.write(row)
             if count % PROGRESS_ROWS == 0:
                 session.emit(Progress("answering", count, None))
     seconds = time.perf_counter() - started
-    return PredictResult(str(bundle.path), bundle.fingerprint, count, seconds, (), out)
+    return PredictResult(str(bundle.path), bundle.fingerprint, count, seconds, (), spec.out)
 
 
 def _answer_rows(
