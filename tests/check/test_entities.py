@@ -71,7 +71,7 @@ def test_overlapping_entities_are_told(backbone, reading):
 
 
 def test_a_vocabulary_that_joins_characters_is_told(check, merging_backbone):
-    joined = marked("北京的天气", (0, 2))
+    joined = marked("北京的天气", (0, 1))
     inside = marked("天气好", (0, 2))
     found = check("ner", train=[joined, inside], valid=[inside], model=merging_backbone)
     finding = found.one("entity_shared_token")
@@ -103,3 +103,9 @@ def _followed(backbone, inputs, gold):
     return find_causes(
         inputs, gold, encode_windows(backbone.tokenizer, [inputs], _READING), _READING
     )
+
+
+def test_an_entity_that_covers_a_joined_token_comes_back(check, merging_backbone):
+    whole = marked("北京的天气", (0, 2))
+    found = check("ner", train=[whole, whole], valid=[whole], model=merging_backbone)
+    assert found.named("entity_shared_token") == []

@@ -9,6 +9,7 @@ from tunesmith.core.errors import SpecError
 from tunesmith.core.examples import TextInput, WordsInput
 from tunesmith.model.backbones import load_tokenizer
 from tunesmith.model.encoding import Reading, encode_windows, find_frame, first_tokens
+from tunesmith.model.sources import find_model
 from tunesmith.tasks.words import split_words
 
 LONG = " ".join(f"the order {number} is good" for number in range(200))
@@ -128,3 +129,13 @@ def test_first_token_touches_its_word(tiny_tokenizer, text):
 @pytest.fixture(scope="module")
 def tiny_tokenizer(tokenizer):
     return tokenizer
+
+
+def test_words_that_share_a_token_follow_the_first_of_them():
+    minilm = load_tokenizer(find_model("minilm").path)
+    text = "on the 19th of May"
+    inputs = _words(text)
+    (window,) = _windows(minilm, [inputs])
+    words = [text[slice(*word)] for word in inputs.words]
+    assert [words[index] for index in window.words] == ["on", "the", "19", "of", "May"]
+    assert [(words[a], words[b]) for a, b in window.followers] == [("th", "19")]

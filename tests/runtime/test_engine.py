@@ -88,3 +88,14 @@ def test_all_scores_sum_to_one(classifier):
     (reply,) = answer(classifier, [TextInput("good")])
     assert sum(reply.scores.values()) == pytest.approx(1.0)
     assert reply.confidence == max(reply.scores.values())
+
+
+def test_word_that_shares_a_token_goes_on_with_the_entity_of_the_word_before():
+    task = Ner(labels=("X", "Y"))
+    engine = _engine("minilm", task)
+    inputs = task.inputs_of("on the 19th of May")
+    scores = score(engine, [inputs])[0]
+    assert scores[3, 2] == pytest.approx(np.logaddexp(scores[2, 1], scores[2, 2]))
+    assert scores[3, 0] == scores[2, 0]
+    assert scores[3, 1] < -1000
+    assert scores[3, 3] < -1000

@@ -73,14 +73,16 @@ def _border_cause(span: Span, inputs: WordsInput, *, is_overlap: bool) -> Cause:
 
 
 def _read_back(tags: Sequence[str], windows: Iterable[Window]) -> list[str | None]:
-    """Return the tag each word reads off its first token; None where no window answers for it."""
+    """Return the tag each word reads off its first token; None where no window answers for it.
+
+    A word that shares the token of the word before goes on with that word's entity.
+    """
     read: list[str | None] = [None] * len(tags)
     for window in windows:
-        on_tokens: dict[int, str] = {}
-        if window.words is None or window.positions is None:
-            continue
-        for word, position in zip(window.words.tolist(), window.positions.tolist(), strict=True):
-            read[word] = on_tokens.setdefault(position, tags[word])
+        for word in window.words.tolist() if window.words is not None else ():
+            read[word] = tags[word]
+        for word, owner in window.followers.tolist() if window.followers is not None else ():
+            read[word] = tags[owner].replace("B-", "I-", 1)
     return read
 
 

@@ -13,6 +13,9 @@ from tunesmith.core.spec import Spec
 
 TaskKind = Literal["classification", "multilabel", "ner"]
 
+LARGEST_SEED = 2**32 - 1
+"""The largest that every random generator below us takes."""
+
 
 def _read_path(value: Any) -> Any:
     """Turn the `Path` that Python may give into text."""
@@ -72,5 +75,5 @@ class RowsSpec(Spec):
     split: SplitRecipe = SplitRecipe()
     """Shares held out where the data names no split."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     """Seed of everything random: split, head, dropout, order of batches."""

@@ -25,8 +25,9 @@ class ModelRecipe(Part):
     """What happens beyond `max_length`: overlapping windows whose answers are merged, or a
     counted cut."""
 
-    stride: int = Field(64, ge=0)
-    """Tokens that two neighbouring windows share."""
+    stride: int | None = Field(None, ge=0)
+    """Tokens that two neighbouring windows share; none takes 64, or a quarter of a window that is
+    shorter than 256."""
 
     pooling: Literal["auto", "native", "mean"] = "auto"
     """How a text becomes one vector: the architecture's own way, the mean of its tokens, or what

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from tunesmith.core.errors import Problem, SpecError
@@ -30,7 +30,16 @@ class Part(BaseModel):
         use_attribute_docstrings=True,
         validate_default=True,
         protected_namespaces=(),
+        allow_inf_nan=False,
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_nul(cls, value: Any) -> Any:
+        """Refuse the one character that no file name may hold."""
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("a text must not hold the character NUL")
+        return value
 
 
 class Spec(Part):
@@ -123,6 +132,8 @@ def _problem(spec: type[BaseModel], fault: Mapping[str, Any], where: str) -> Pro
             )
         case "value_error":
             return Problem(f"`{path}`: {context['error']}", found, where)
+        case "invalid_key":
+            return Problem("the name of a setting must be a text", repr(given), where)
         case "tuple_type" | "list_type":
             return Problem(f"`{path}` must be a list", found, where)
         case "model_type" | "model_attributes_type" | "dict_type":

@@ -235,7 +235,7 @@ def _check_ratios(valid_ratio: float, test_ratio: float) -> None:
             Problem("`valid_ratio` and `test_ratio` must leave rows to train on", str(ratios))
         ]
     if problems:
-        raise SpecError(problems, hint="--set valid_ratio=0.1")
+        raise SpecError(problems, hint="--set split.valid=0.1")
 
 
 def _scan_splits(data: PathLike) -> dict[str, list[Scan]]:

@@ -16,15 +16,42 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from typer.core import TyperGroup
 
-from tunesmith.core.errors import InterruptedRunError, TunesmithError
+from tunesmith.core.errors import InterruptedRunError, SpecError, TunesmithError
 from tunesmith.core.operation import Operation
-from tunesmith.core.spec import build_spec
-from tunesmith.interfaces.flags import flags_of, settings_from
+from tunesmith.core.spec import Spec, build_spec
+from tunesmith.interfaces.flags import flags_of, settings_argument, settings_from
 from tunesmith.operations import OPERATIONS, execute
+from tunesmith.operations.predict import PredictSpec
+
+USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+"""What typer raises for words it cannot parse; typer does not export it."""
+
+
+class Verbs(TyperGroup):
+    """The group of verbs: what it cannot parse leaves like every other error, as JSON too."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Note which form of answer is wanted before a word is parsed."""
+        ctx.meta["as_json"], ctx.meta["debug"] = "--json" in args, "--debug" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb."""
+        with _reporting(as_json=ctx.meta["as_json"], debug=ctx.meta["debug"]):
+            try:
+                return super().invoke(ctx)
+            except USAGE_ERROR as error:
+                where = getattr(error, "ctx", None) or ctx
+                message = error.format_message()  # type: ignore[attr-defined]
+                hint = f"{where.command_path} --help"
+                raise SpecError(message.rstrip("."), hint=hint) from None
+
 
 app = typer.Typer(
     name="tunesmith",
+    cls=Verbs,
     help="Adapt a pretrained language model to your task, prove what it can do, keep it good.",
     no_args_is_help=True,
     add_completion=False,
@@ -65,14 +92,14 @@ def _make_command(operation: Operation) -> Callable:
 
     def command(**given: Any) -> None:
         common = {name: given.pop(name) for name in COMMON}
-        with _reporting(as_json=common["json_"], debug=common["debug"]):
-            settings = settings_from(operation.spec, given, common["set_"] or [])
-            if common["print_spec"]:
-                spec = build_spec(operation.spec, settings, where="command line")
-                dumped = spec.model_dump(mode="json")
-                typer.echo(yaml.safe_dump(dumped, sort_keys=False, allow_unicode=True), nl=False)
-                return
-            _run(operation, settings, as_json=common["json_"])
+        settings = settings_from(operation.spec, given, common["set_"] or [])
+        argument = settings_argument(operation.spec, given)
+        where = f"{given[argument]}, command line" if argument else "command line"
+        spec = build_spec(operation.spec, settings, where=where)
+        if common["print_spec"]:
+            _print_spec(spec, as_json=common["json_"])
+        else:
+            _run(operation, spec, as_json=common["json_"])
 
     parameters = [flag.parameter for flag in flags]
     parameters += [
@@ -90,11 +117,36 @@ def _make_command(operation: Operation) -> Callable:
     return command
 
 
-def _run(operation: Operation, settings: dict[str, Any], *, as_json: bool) -> None:
+def _print_spec(spec: Spec, *, as_json: bool) -> None:
+    fields = spec.model_dump(mode="json")
+    if as_json:
+        typer.echo(json.dumps(fields, ensure_ascii=False))
+    else:
+        typer.echo(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def _streamed(spec: Spec, *, as_json: bool) -> Spec:
+    """Return the spec with the answers to rows bound for standard output, unless JSON goes there.
+
+    Raises `SpecError` where both want it.
+    """
+    if not isinstance(spec, PredictSpec):
+        return spec
+    if as_json and spec.out == "-":
+        raise SpecError(
+            "`--json` and `--out -` must not be given together: both write to standard output",
+            hint="leave out one of them",
+        )
+    if as_json or spec.texts or spec.out is not None:
+        return spec
+    return spec.model_copy(update={"out": "-"})
+
+
+def _run(operation: Operation, spec: Spec, *, as_json: bool) -> None:
     from tunesmith.interfaces.progress import listening  # noqa: PLC0415 (rich; not for `--help`)
     from tunesmith.session import Session  # noqa: PLC0415
 
-    spec = build_spec(operation.spec, settings, where="command line")
+    spec = _streamed(spec, as_json=as_json)
     with listening() as listener:
         session = Session(device=getattr(spec, "device", "auto"), listener=listener)
         result = execute(operation.name, spec, session=session)

@@ -45,9 +45,8 @@ def settings_from(
     """
     values = {key: value for key, value in given.items() if value not in (None, [], ())}
     settings: dict[str, Any] = {}
-    data = values.get("data")
-    if "data" in spec.model_fields and isinstance(data, str) and data.endswith(SETTINGS_SUFFIXES):
-        settings = _read_settings(Path(values.pop("data")))
+    if argument := settings_argument(spec, values):
+        settings = _read_settings(Path(values.pop(argument)))
     for key, value in values.items():
         set_path(settings, key, list(value) if isinstance(value, tuple) else value)
     for override in overrides:
@@ -59,6 +58,13 @@ def settings_from(
             )
         set_path(settings, path.strip(), _read_value(text))
     return settings
+
+
+def settings_argument(spec: type[Spec], given: Mapping[str, Any]) -> str | None:
+    """Return the name of the verb's first argument where a settings file stands in its place."""
+    first = next((name for name, field in spec.model_fields.items() if is_positional(field)), "")
+    value = given.get(first)
+    return first if isinstance(value, str) and value.endswith(SETTINGS_SUFFIXES) else None
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
@@ -84,18 +90,15 @@ def _flag(name: str, field: FieldInfo) -> Flag | None:
     if parts and not is_named:
         return None
     help_text = " ".join((field.description or "").split())
-    positional = is_positional(field)
     kind = _plain_type(field)
-    if positional:
-        metavar = f"[{name.upper()}]..." if kind == list[str] else name.upper()
-        option: Any = typer.Argument(help=help_text, metavar=metavar, show_default=False)
-        default = inspect.Parameter.empty if field.is_required() else None
-        annotation = kind if field.is_required() else kind | None
+    if is_positional(field):
+        help_text += _default_text(field, is_named=is_named)
+        option: Any = typer.Argument(help=help_text, metavar=name.upper(), show_default=False)
         parameter = inspect.Parameter(
             name,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            default=default,
-            annotation=Annotated[annotation, option],
+            default=None,
+            annotation=Annotated[kind | None, option],
         )
         return Flag(name, parameter)
     option = typer.Option(
@@ -114,18 +117,13 @@ def _flag(name: str, field: FieldInfo) -> Flag | None:
 
 
 def _plain_type(field: FieldInfo) -> Any:
-    """Return what typer may parse: text, number, switch or list of texts.
+    """Return what typer may parse: a switch, texts or a text.
 
-    The spec validates the rest.
+    The spec validates the rest, what is missing too, so that every door names the same problems.
     """
-    annotation = field.annotation
-    options = [kind for kind in get_args(annotation) if kind is not type(None)]
-    for kind in (bool, int, float):
-        if annotation is kind or options == [kind]:
-            return kind
-    if get_origin(annotation) in (dict, tuple, list):
-        return list[str]
-    return str
+    if field.annotation is bool:
+        return bool
+    return list[str] if get_origin(field.annotation) in (dict, tuple, list) else str
 
 
 def _metavar(field: FieldInfo, parts: Sequence[Any]) -> str | None:
@@ -139,7 +137,8 @@ def _metavar(field: FieldInfo, parts: Sequence[Any]) -> str | None:
         return "|".join(choices)
     if get_origin(field.annotation) is dict:
         return "ROLE=NAME"
-    return {int: "N", float: "X"}.get(_plain_type(field), "TEXT")
+    kinds = {field.annotation, *get_args(field.annotation)}
+    return next((name for kind, name in ((int, "N"), (float, "X")) if kind in kinds), "TEXT")
 
 
 def _default_text(field: FieldInfo, *, is_named: bool) -> str:

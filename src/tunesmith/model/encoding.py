@@ -44,7 +44,8 @@ class Window:
 
     For word inputs, `words` (W,) are the indices of the words this window answers for and
     `positions` (W,) the position in `ids` of each one's first token; `shapes` (L,) the case shape
-    of each token's word. `share` is 1 / the number of windows of the row.
+    of each token's word. `followers` (F, 2) pairs each word that shares its token with the word
+    that owns it: one token carries one tag. `share` is 1 / the number of windows of the row.
     """
 
     ids: np.ndarray
@@ -53,6 +54,7 @@ class Window:
     words: np.ndarray | None = None
     positions: np.ndarray | None = None
     shapes: np.ndarray | None = None
+    followers: np.ndarray | None = None
 
     @property
     def answers(self) -> int:
@@ -190,9 +192,12 @@ def _word_windows(
     ends = np.minimum(starts + room, len(ids))
     context = np.minimum(first[:, None] - starts, ends - 1 - first[:, None])  # (words, windows)
     home = np.where((first >= 0) & (context.max(axis=1) >= 0), context.argmax(axis=1), -1)
+    leader = _leaders(first)
+    leads = leader == np.arange(len(first))
     shapes = _token_shapes(offsets, inputs) if reading.case_shape else None
     for number, start in enumerate(starts):
-        words = np.flatnonzero(home == number)
+        words = np.flatnonzero((home == number) & leads)
+        followers = np.flatnonzero((home == number) & ~leads)
         window_shapes = None
         if shapes is not None:
             window_shapes = np.zeros(int(ends[number] - start) + len(frame), dtype=np.int8)
@@ -206,7 +211,15 @@ def _word_windows(
             words,
             first[words] - start + len(frame.before),
             window_shapes,
+            np.stack([followers, leader[followers]], axis=1),
         )
+
+
+def _leaders(first: np.ndarray) -> np.ndarray:
+    """Return (words,) the word that owns each word's first token: itself, or one before it."""
+    owns = np.ones(len(first), dtype=bool)
+    owns[1:] = (first[1:] != first[:-1]) | (first[1:] < 0)
+    return np.maximum.accumulate(np.where(owns, np.arange(len(first)), 0))
 
 
 def _token_shapes(offsets: Sequence[tuple[int, int]], inputs: WordsInput) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from tunesmith.core.data_spec import Columns, OptionalPathText, PathText
+from tunesmith.core.data_spec import LARGEST_SEED, Columns, OptionalPathText, PathText
 from tunesmith.core.measures import Measure
 from tunesmith.core.operation import Operation
 from tunesmith.core.spec import Spec
@@ -29,7 +29,7 @@ class EvaluateSpec(Spec):
     column: Columns
     """`ROLE=NAME`: the column that holds a role; those of the tuning are remembered."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     """Seed of the bootstrap intervals."""
 
     device: str = "auto"

@@ -20,6 +20,8 @@ from tunesmith.session import Session
 from tunesmith.tasks import make_task
 from tunesmith.tasks.task import Task
 
+LARGEST_STRIDE = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -73,9 +75,10 @@ def choose_reading(recipe: ModelRecipe, backbone: Backbone, task: Task, *, metho
     """Return how texts become windows: the recipe's wishes, completed from the model's card."""
     wants_shape = backbone.card.uncased if recipe.case_shape is None else recipe.case_shape
     max_length = recipe.max_length or backbone.card.context
+    stride = min(LARGEST_STRIDE, max_length // 4) if recipe.stride is None else recipe.stride
     return Reading(
         max_length=max_length,
-        stride=recipe.stride if recipe.max_length is None else min(recipe.stride, max_length // 4),
+        stride=stride,
         long_text=recipe.long_text,
         case_shape=task.head == "tag" and method != "probe" and wants_shape,
     )

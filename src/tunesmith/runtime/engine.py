@@ -15,6 +15,7 @@ from tunesmith.model.batching import Batch, collate, move, plan_batches
 from tunesmith.model.device import autocast
 from tunesmith.model.encoding import Reading, Window, encode_windows
 from tunesmith.model.heads import HeadModel
+from tunesmith.tasks.ner import continued_scores
 from tunesmith.tasks.task import Task
 
 BATCH_TOKENS = 4096
@@ -80,7 +81,11 @@ def merge_windows(
         else:
             edges = np.cumsum([window.answers for window in windows])[:-1]
             for window, word_logits in zip(windows, np.split(logits, edges), strict=True):
-                merged[window.row][window.words] = word_logits
+                words = merged[window.row]
+                words[window.words] = word_logits
+                if window.followers is not None:
+                    followers, owners = window.followers.T
+                    words[followers] = continued_scores(words[owners])
     for row in np.flatnonzero(weights):
         merged[row] /= weights[row]
     return merged

@@ -13,9 +13,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tunesmith.core.errors import ResourceError
+from tunesmith.core.errors import ResourceError, SpecError
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_PLACE = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 @contextlib.contextmanager
@@ -71,9 +73,15 @@ def _replace_folder(fresh: Path, target: Path) -> None:
         fresh.rename(target)
     else:
         aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        target.rename(aside / "old")
-        fresh.rename(target)
-        shutil.rmtree(aside, ignore_errors=True)
+        try:
+            target.rename(aside / "old")
+            try:
+                fresh.rename(target)
+            except BaseException:
+                (aside / "old").rename(target)
+                raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
     _flush(target.parent)
 
 
@@ -101,9 +109,13 @@ def _translated(target: Path) -> Iterator[None]:
                 "what was there before is untouched",
                 hint=f"df -h {target.parent}",
             ) from error
-        if isinstance(error, PermissionError):
+        if error.errno in _NOT_ALLOWED:
             raise ResourceError(
-                f"`{target}` must be writable; permission denied", hint="--out FOLDER"
+                f"`{target}` must be writable; got: {error.strerror}", hint="--out FOLDER"
+            ) from error
+        if error.errno in _NO_PLACE:
+            raise SpecError(
+                f"`{target}` must be a place for files; got: {error.strerror}", hint="--out FOLDER"
             ) from error
         raise
     except Exception as error:

@@ -77,12 +77,13 @@ def read_bundle(path: Path | str, *, verify: bool = True) -> Bundle:
                 f"format {manifest['format_version']}, this version reads {FORMAT_VERSION}"
             )
         task = task_from_json(manifest["task"])
+        recorded = dict(manifest["files"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"`{MANIFEST}` must be as it was written; {error} ({folder})", hint=_HINT
         ) from error
     if verify:
-        _verify(folder, manifest["files"])
+        _verify(folder, recorded)
     return Bundle(folder, task, manifest, hashlib.sha256(raw).hexdigest())
 
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Integer, MetaData, String, Table, Text, create_engine, event, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    select,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from tunesmith.core.errors import NotFoundError, ResourceError
@@ -65,23 +77,17 @@ class RunLog:
 
         Raises `ResourceError` where the file cannot be used.
         """
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
-            event.listen(self._engine, "connect", _set_pragmas)
-            with self._engine.begin() as connection:
-                _METADATA.create_all(connection)
-                version = connection.execute(select(_SCHEMA.c.version)).scalar()
-                if version is None:
-                    connection.execute(
-                        _SCHEMA.insert().prefix_with("OR IGNORE").values(version=SCHEMA_VERSION)
-                    )
-                    version = SCHEMA_VERSION
-        except (OSError, SQLAlchemyError) as error:
-            raise ResourceError(
-                f"the run log `{path}` must be readable and writable; {str(error).splitlines()[0]}",
-                hint="export TUNESMITH_HOME=FOLDER",
-            ) from error
+        self._path = path
+        self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+        event.listen(self._engine, "connect", _set_pragmas)
+        with self._connected() as connection:
+            _METADATA.create_all(connection)
+            version = connection.execute(select(_SCHEMA.c.version)).scalar()
+            if version is None:
+                connection.execute(
+                    _SCHEMA.insert().prefix_with("OR IGNORE").values(version=SCHEMA_VERSION)
+                )
+                version = SCHEMA_VERSION
         if version != SCHEMA_VERSION:
             raise ResourceError(
                 f"the run log `{path}` must have schema {SCHEMA_VERSION}; got {version}",
@@ -91,7 +97,7 @@ class RunLog:
     def start(self, operation: str, spec: Mapping[str, Any], *, out: str | None) -> str:
         """Record that a run begins and return its id: 8 hexadecimal digits."""
         identity = secrets.token_hex(4)
-        with self._engine.begin() as connection:
+        with self._connected() as connection:
             connection.execute(
                 _RUNS.insert().values(
                     id=identity,
@@ -114,7 +120,7 @@ class RunLog:
         problem: Mapping | None = None,
     ) -> None:
         """Record how a run ended."""
-        with self._engine.begin() as connection:
+        with self._connected() as connection:
             connection.execute(
                 _RUNS.update()
                 .where(_RUNS.c.id == identity)
@@ -125,7 +131,7 @@ class RunLog:
 
     def list(self, *, limit: int) -> list[Run]:
         """Return the newest `limit` runs, newest first."""
-        with self._engine.connect() as connection:
+        with self._connected() as connection:
             rows = connection.execute(select(_RUNS).order_by(_RUNS.c.started.desc()).limit(limit))
             return [_run(row) for row in rows]
 
@@ -134,7 +140,7 @@ class RunLog:
 
         Raises `NotFoundError` where none or several do.
         """
-        with self._engine.connect() as connection:
+        with self._connected() as connection:
             query = select(_RUNS).where(_RUNS.c.id.startswith(identity, autoescape=True))
             rows = connection.execute(query).all()
         if len(rows) != 1:
@@ -144,6 +150,20 @@ class RunLog:
                 hint="tunesmith runs",
             )
         return _run(rows[0])
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """Give a connection that commits at the end, and translate what SQL and disk refuse."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._engine.begin() as connection:
+                yield connection
+        except (OSError, SQLAlchemyError) as error:
+            first = str(error).splitlines()[0]
+            raise ResourceError(
+                f"the run log `{self._path}` must be readable and writable; {first}",
+                hint="export TUNESMITH_HOME=FOLDER",
+            ) from error
 
 
 def _run(row: Any) -> Run:
@@ -183,4 +203,4 @@ def _dump(fields: Mapping | None) -> str | None:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from tunesmith.core.errors import SpecError
@@ -23,10 +24,11 @@ def make_task(kind: str, *, columns: Mapping[str, str] | None = None) -> Task:
     roles = {*task.input_roles, *task.gold_roles, *EXTRA_ROLES.get(kind, ()), "id", "group"}
     unknown = sorted(set(task.columns) - roles)
     if unknown:
+        near = get_close_matches(unknown[0], sorted(roles), n=1, cutoff=0.5) or task.gold_roles
         raise SpecError(
             f"`column` must map a role of {kind} ({', '.join(sorted(roles))}); "
             f"got {', '.join(unknown)}",
-            hint=f"--column {sorted(roles)[0]}={task.columns[unknown[0]]}",
+            hint=f"--column {near[0]}={task.columns[unknown[0]]}",
         )
     return task
 

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from tunesmith.tasks.words import split_words
+
 
 def sort_labels(labels: Iterable[str]) -> tuple[str, ...]:
     """Return the labels in natural order: digits count as numbers, so `2` stands before `10`."""
-    return tuple(sorted(labels, key=_natural_key))
+    return tuple(sorted(labels, key=lambda label: (_natural_key(label), label)))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -26,12 +28,21 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 
 
 def find_label(reply: str, labels: Sequence[str]) -> str | None:
-    """Return the label that a text reply names earliest (the longest where two start together)."""
+    """Return the label that a text reply names earliest (the longest where two start together).
+
+    A label must stand in whole words: `1` is not named by `12`.
+
+    >>> find_label("The answer is 12.", ["1", "2", "12"])
+    '12'
+    """
     folded = reply.casefold()
+    borders = split_words(folded)
+    starts, ends = {start for start, _ in borders}, {end for _, end in borders}
     found = [
-        (place, -len(label), label)
+        (match.start(), -len(label), label)
         for label in labels
-        if (place := folded.find(label.casefold())) >= 0
+        for match in re.finditer(f"(?={re.escape(label.casefold())})", folded)
+        if match.start() in starts and match.start() + len(label.casefold()) in ends
     ]
     return min(found)[2] if found else None
 

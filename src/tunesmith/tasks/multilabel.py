@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -21,8 +22,11 @@ from tunesmith.measure.classes import (
 )
 from tunesmith.measure.intervals import bootstrap_intervals
 from tunesmith.tasks.labels import sigmoid, sort_labels
-from tunesmith.tasks.rows import Reader
+from tunesmith.tasks.rows import Reader, as_text
 from tunesmith.tasks.task import HeadFamily, Labelled, Marks
+
+_LIST_MARKS = re.compile("[,;\n，、；]")
+_AROUND = " \t\r.-*。'\"`[]"
 
 
 @dataclass(frozen=True)
@@ -138,10 +142,13 @@ class MultiLabel(Labelled):
         )
 
     def hear(self, reply: str, inputs: Inputs) -> LabelsAnswer:  # noqa: ARG002
-        """Return the labels that stand between the commas or lines of the reply."""
+        """Return the labels that stand between the commas or lines of the reply.
+
+        The commas may be Chinese ones.
+        """
         folded = {label.casefold(): label for label in self.labels}
-        parts = reply.casefold().replace("\n", ",").split(",")
-        heard = {folded[name] for part in parts if (name := part.strip(" .-*")) in folded}
+        parts = _LIST_MARKS.split(reply.casefold())
+        heard = {folded[name] for part in parts if (name := part.strip(_AROUND)) in folded}
         return LabelsAnswer(
             tuple(label for label in self.labels if label in heard),
             {label: float(label in heard) for label in self.labels},
@@ -160,11 +167,13 @@ class MultiLabel(Labelled):
         return {**super().to_json(), "threshold": self.threshold}
 
     def _read_labels(self, reader: Reader) -> tuple[str, ...]:
-        items = reader.items("labels") or []
-        for item in items:
-            if not isinstance(item, str | int | float):
-                reader.add("each of `labels` must be text", item)
-        return tuple(dict.fromkeys(str(item) for item in items))
+        labels = []
+        for item in reader.items("labels") or []:
+            if label := as_text(item):
+                labels.append(label)
+            else:
+                reader.add("each of `labels` must be a text with characters", item)
+        return tuple(dict.fromkeys(labels))
 
 
 def _indicator(chosen: Sequence[Iterable[str]], labels: tuple[str, ...]) -> np.ndarray:

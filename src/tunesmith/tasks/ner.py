@@ -30,6 +30,7 @@ from tunesmith.tasks.task import HeadFamily, Labelled, Marks
 from tunesmith.tasks.words import join_words, split_words
 
 OUTSIDE = "O"
+NEVER_LOGIT = 1e4
 
 
 @dataclass(frozen=True)
@@ -159,23 +160,16 @@ class Ner(Labelled):
         )
 
     def hear(self, reply: str, inputs: Any) -> EntitiesAnswer:
-        """Return the entities of a JSON reply, each placed at its next occurrence in the text."""
-        start, end = reply.find("["), reply.rfind("]")
-        try:
-            items = json.loads(reply[start : end + 1])
-        except ValueError:
-            items = []
+        """Return the entities of a JSON reply, each placed at its next free occurrence in the text.
+
+        Longer names are placed first, so that `York` is not taken from within `New York`.
+        """
         found: list[EntityAnswer] = []
-        after: dict[str, int] = {}
-        for item in items if isinstance(items, list) else []:
-            name = item.get("text") if isinstance(item, dict) else None
-            if not isinstance(name, str) or not name or item.get("type") not in self.labels:
-                continue
-            place = inputs.text.find(name, after.get(name, 0))
-            if place >= 0:
-                after[name] = place + len(name)
-                found.append(EntityAnswer(place, place + len(name), item["type"], name, 1.0))
-        entities = _without_overlaps(sorted(found, key=lambda entity: entity.start))
+        for name, label in sorted(self._heard(reply), key=lambda pair: -len(pair[0])):
+            start = _find_free(inputs.text, name, found)
+            if start is not None:
+                found.append(EntityAnswer(start, start + len(name), label, name, 1.0))
+        entities = tuple(sorted(found, key=lambda entity: entity.start))
         spans = [Span(e.start, e.end, e.type) for e in entities]
         return EntitiesAnswer(entities, tuple(tags_of(spans, inputs)))
 
@@ -187,6 +181,21 @@ class Ner(Labelled):
     def show_answer(self, answer: EntitiesAnswer) -> list[str]:
         """Return the entities found as `text (TYPE)`."""
         return [f"{entity.text} ({entity.type})" for entity in answer.entities]
+
+    def _heard(self, reply: str) -> list[tuple[str, str]]:
+        """Return the (text, type) pairs of a reply that can be used, in its order."""
+        try:
+            items = json.loads(reply[reply.find("[") : reply.rfind("]") + 1])
+        except (ValueError, RecursionError):
+            return []
+        return [
+            (item["text"], item["type"])
+            for item in items
+            if isinstance(item, dict)
+            and isinstance(item.get("text"), str)
+            and item["text"]
+            and item.get("type") in self.labels
+        ]
 
     def _entities(
         self, tags: Sequence[str], confidence: np.ndarray, inputs: WordsInput
@@ -223,6 +232,18 @@ def tags_of(spans: Iterable[Span], inputs: WordsInput) -> list[str]:
     return encode_tags(chunks, len(inputs.words))
 
 
+def continued_scores(scores: np.ndarray) -> np.ndarray:
+    """Return (..., 1 + 2T) scores of words that share the token of the word before them.
+
+    One token can carry one tag, so such a word goes on with the entity of its owner: what the owner
+    gives to `B-` of a type counts for `I-` of it, and no new entity begins.
+    """
+    continued = scores.copy()
+    continued[..., 2::2] = np.logaddexp(scores[..., 1::2], scores[..., 2::2])
+    continued[..., 1::2] = -NEVER_LOGIT
+    return continued
+
+
 def spans_of(tags: Sequence[str], inputs: WordsInput) -> tuple[Span, ...]:
     """Return the spans that word tags of any common scheme mark."""
     return tuple(
@@ -233,9 +254,10 @@ def spans_of(tags: Sequence[str], inputs: WordsInput) -> tuple[Span, ...]:
 
 def _read_tagged(reader: Reader) -> tuple[WordsInput | None, tuple[Span, ...] | None]:
     tokens = reader.items("tokens")
-    if tokens is None or not all(isinstance(token, str) for token in tokens):
-        if tokens is not None:
-            reader.add("each of `tokens` must be text", tokens)
+    if tokens is None:
+        return None, None
+    if not all(isinstance(token, str) and token for token in tokens):
+        reader.add("each of `tokens` must be a text with characters", tokens)
         return None, None
     inputs = WordsInput(*join_words(tokens))
     if not reader.has("tags"):
@@ -298,12 +320,15 @@ def _read_span(item: Any, text: str, reader: Reader) -> Span | None:
     return Span(start, end, label)
 
 
-def _without_overlaps(entities: Sequence[EntityAnswer]) -> tuple[EntityAnswer, ...]:
-    kept: list[EntityAnswer] = []
-    for entity in entities:
-        if not kept or entity.start >= kept[-1].end:
-            kept.append(entity)
-    return tuple(kept)
+def _find_free(text: str, name: str, taken: Sequence[EntityAnswer]) -> int | None:
+    """Return where `name` first stands in `text` without touching what is taken."""
+    start = text.find(name)
+    while start >= 0:
+        end = start + len(name)
+        if not any(start < entity.end and entity.start < end for entity in taken):
+            return start
+        start = text.find(name, start + 1)
+    return None
 
 
 def _mark_words(

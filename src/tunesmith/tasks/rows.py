@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -39,10 +40,10 @@ class Reader:
             self._add_missing(role, column)
             return None
         value = self.row[column]
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
+        text = as_text(value)
+        if text is None:
             self.add(f"column `{column}` must hold text", value)
-            return None
-        return value if isinstance(value, str) else format_number(value)
+        return text
 
     def items(self, role: str) -> list[Any] | None:
         """Return the role as a list; a string is read as JSON, or split at `|`, `;` or `,`."""
@@ -85,9 +86,23 @@ class Reader:
         self.problems.append(Problem(f"column `{column}` must be present", found, str(self.place)))
 
 
-def format_number(value: float) -> str:
-    """Return 3.0 as `3` and 3.5 as `3.5`, so a label column read as numbers keeps its names."""
-    return str(int(value)) if float(value).is_integer() else str(value)
+def as_text(value: object) -> str | None:
+    """Return a text as it is, and a number as it is written: a label may have been read as one.
+
+    Anything else, and what is no number (NaN, infinity), gives None.
+
+    >>> as_text(3.0), as_text(3.5), as_text(True)
+    ('3', '3.5', None)
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        return str(int(value)) if value.is_integer() else str(value)
+    return str(value)
 
 
 def row_id(*parts: object) -> str:

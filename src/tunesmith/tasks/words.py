@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 UNSPACED = HAN + "\u3040-\u30ff\u0e00-\u0eff\u1780-\u17ff"
 
 _WORD = re.compile(rf"[{UNSPACED}]|\d+|[^\W\d_{UNSPACED}]+|[^\w\s]|_")
-_UNSPACED = re.compile(rf"[{UNSPACED}\u3000-\u303f\uff00-\uffef]")
+_UNSPACED = re.compile(rf"[{UNSPACED}]|(?!\w)[\u3000-\u303f\uff00-\uffef]")
 
 
 def split_words(text: str) -> tuple[tuple[int, int], ...]:
@@ -32,7 +32,7 @@ def join_words(words: Sequence[str]) -> tuple[str, tuple[tuple[int, int], ...]]:
     """Return the text that `words` make and the offsets of each in it.
 
     A space stands between two words unless one of the touching characters belongs to a script
-    written without spaces.
+    written without spaces, or is its punctuation.
 
     >>> join_words(["New", "York", "很", "大"])
     ('New York很大', ((0, 3), (4, 8), (8, 9), (9, 10)))
