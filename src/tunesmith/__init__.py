@@ -6,8 +6,6 @@ True
 """
 
 from tunesmith.core.errors import TunesmithError
-from tunesmith.interfaces.python import check, env, evaluate, fit, keep_names, predict, runs
+from tunesmith.interfaces.python import check, env, evaluate, fit, predict, runs
 
 __all__ = ["TunesmithError", "check", "env", "evaluate", "fit", "predict", "runs"]
-keep_names(__name__)
-del keep_names

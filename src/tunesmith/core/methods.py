@@ -1,6 +1,6 @@
 """The methods a model can be adapted by: a closed union of plain records.
 
-They hold settings only; `tune/` is the one place that matches on them.
+They hold settings only; `stages/tune/` is the one place that matches on them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ class Full(Part):
     name: Literal["full"] = "full"
     """The method's name."""
 
-    head_start: Literal["probe", "random"] = "probe"
-    """How the head begins: fitted on the frozen vectors first (Kumar et al. 2022, LP-FT), or at
-    random."""
+    head_start: Literal["auto", "probe", "random"] = "auto"
+    """How the head begins: fitted on the frozen vectors first (Kumar et al. 2022, LP-FT), at random,
+    or (auto) fitted for texts and at random for words."""
 
 
 class Probe(Part):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
-from types import ModuleType
 from typing import Any
 
 from tunesmith.core.errors import SpecError
@@ -12,24 +10,6 @@ from tunesmith.core.operation import Operation
 from tunesmith.core.spec import is_positional
 from tunesmith.operations import OPERATIONS, execute
 from tunesmith.session import Session
-
-
-class _Face(ModuleType):
-    """A package whose public functions keep their names.
-
-    Python binds a submodule to its package when it is first imported: without this, the stage
-    `tunesmith.evaluate` would take the place of the function `tunesmith.evaluate`.
-    """
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Refuse a submodule the name of a public function."""
-        if not (isinstance(value, ModuleType) and name in OPERATIONS):
-            super().__setattr__(name, value)
-
-
-def keep_names(package: str) -> None:
-    """Keep the operations of `package` from being hidden by stages of the same name."""
-    sys.modules[package].__class__ = _Face
 
 
 def _make_door(operation: Operation) -> Any:

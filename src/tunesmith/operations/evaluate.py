@@ -71,16 +71,17 @@ class EvaluateResult:
 def run(spec: EvaluateSpec, session: Session) -> EvaluateResult:
     """Answer every row, mark the answers, write the report where asked."""
     from tunesmith.data.fingerprints import fingerprint_examples
-    from tunesmith.evaluate.marking import mark_engine
-    from tunesmith.evaluate.report import Background, make_report, write_report
     from tunesmith.operations.output import open_output_folder
     from tunesmith.operations.reading import read_for
     from tunesmith.runtime.loading import load_engine
+    from tunesmith.stages.evaluate.marking import mark_engine
+    from tunesmith.stages.evaluate.report import Background, make_report, write_report
+    from tunesmith.store.atomic import new_files
     from tunesmith.store.bundles import read_bundle
 
     bundle = read_bundle(spec.bundle)
-    out = open_output_folder(spec.out, overwrite=spec.overwrite)
     task, examples = read_for(bundle.task, spec.data, columns=spec.column)
+    out = open_output_folder(spec.out, overwrite=spec.overwrite)
     engine = load_engine(bundle, device=session.device)
     marked = mark_engine(engine, examples, seed=spec.seed, emit=session.emit)
     fingerprint = fingerprint_examples(examples)
@@ -101,7 +102,8 @@ def run(spec: EvaluateSpec, session: Session) -> EvaluateResult:
         ),
     )
     if out is not None:
-        write_report(out, report, marked)
+        with new_files(out) as folder:
+            write_report(folder, report, marked)
     return EvaluateResult(str(bundle.path), bundle.fingerprint, report, spec.out)
 
 

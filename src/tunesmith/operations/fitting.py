@@ -13,9 +13,6 @@ import torch
 from tunesmith.core.environment import package_versions
 from tunesmith.core.events import Said, Warned
 from tunesmith.data.splits import sample_examples
-from tunesmith.evaluate.card import make_card
-from tunesmith.evaluate.marking import mark_engine
-from tunesmith.evaluate.report import Background, make_report, write_report
 from tunesmith.model.device import choose_precision, threads
 from tunesmith.model.heads import new_head
 from tunesmith.operations.fit import FitResult, FitSpec
@@ -23,12 +20,15 @@ from tunesmith.operations.preparing import Prepared, prepare, refuse_faults
 from tunesmith.runtime.canary import make_canary
 from tunesmith.runtime.engine import Engine
 from tunesmith.session import Session
+from tunesmith.stages.evaluate.card import make_card
+from tunesmith.stages.evaluate.marking import mark_engine
+from tunesmith.stages.evaluate.report import Background, make_report, write_report
+from tunesmith.stages.tune import fit_method
+from tunesmith.stages.tune.job import Fitted, Job
+from tunesmith.stages.tune.rows import encode_rows
+from tunesmith.stages.tune.tracking import tracked
 from tunesmith.store.bundles import Bundle
 from tunesmith.store.run_folder import open_run_folder
-from tunesmith.tune import fit_method
-from tunesmith.tune.job import Fitted, Job
-from tunesmith.tune.rows import encode_rows
-from tunesmith.tune.tracking import tracked
 
 CANARY_ROWS = 16
 PROBLEM_TYPES = {

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from tunesmith.core.errors import SpecError
+from tunesmith.store.atomic import make_folder
 
 
 def open_output_folder(out: str | None, *, overwrite: bool) -> Path | None:
     """Return the folder `out`, made where it is missing; None stays None.
 
-    Raises `SpecError` where it holds files and `overwrite` is not given.
+    Raises `SpecError` where it holds files and `overwrite` is not given, and what `make_folder`
+    raises.
     """
     if out is None:
         return None
@@ -22,5 +24,5 @@ def open_output_folder(out: str | None, *, overwrite: bool) -> Path | None:
             f"`--out` must be a new or empty folder; `{out}` exists",
             hint=f"--out {out}-2, or --overwrite",
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return folder

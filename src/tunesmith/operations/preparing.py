@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tunesmith.check import Finding, check_splits
 from tunesmith.core.data_spec import RowsSpec
 from tunesmith.core.errors import DataError
 from tunesmith.core.events import Said
@@ -17,6 +16,7 @@ from tunesmith.data.splits import Splits
 from tunesmith.model.backbones import Backbone
 from tunesmith.model.encoding import Reading
 from tunesmith.session import Session
+from tunesmith.stages.check import Finding, check_splits
 from tunesmith.tasks import make_task
 from tunesmith.tasks.task import Task
 

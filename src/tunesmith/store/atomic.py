@@ -61,6 +61,34 @@ def write_file(target: Path, content: str | bytes) -> None:
         _flush(target.parent)
 
 
+@contextlib.contextmanager
+def new_files(folder: Path) -> Iterator[Path]:
+    """Give an empty folder whose files move into `folder` when the block ends well.
+
+    What else stands in `folder` stays; on any failure nothing in it changes. Raises `ResourceError`
+    where the disk is full.
+    """
+    with tempfile.TemporaryDirectory(
+        prefix=f".{folder.name}.", dir=folder, ignore_cleanup_errors=True
+    ) as name:
+        fresh = Path(name)
+        with _translated(folder):
+            yield fresh
+            _flush_tree(fresh)
+            for path in sorted(fresh.iterdir()):
+                path.replace(folder / path.name)
+            _flush(folder)
+
+
+def make_folder(target: Path) -> None:
+    """Make `target` and the folders above it, where they are missing.
+
+    Raises `ResourceError` where that is not allowed and `SpecError` where a file is in the way.
+    """
+    with _translated(target):
+        target.mkdir(parents=True, exist_ok=True)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary folders that a killed process left in `folder`."""
     for leftover in folder.glob(".*.????????"):
@@ -114,8 +142,11 @@ def _translated(target: Path) -> Iterator[None]:
                 f"`{target}` must be writable; got: {error.strerror}", hint="--out FOLDER"
             ) from error
         if error.errno in _NO_PLACE:
+            above = [path for path in (target, *target.parents) if os.path.isfile(path)]
+            found = f"`{above[0]}`, which is a file" if above else error.strerror
             raise SpecError(
-                f"`{target}` must be a place for files; got: {error.strerror}", hint="--out FOLDER"
+                f"the folders of `{target}` must be folders that can be made; got: {found}",
+                hint="--out FOLDER",
             ) from error
         raise
     except Exception as error:

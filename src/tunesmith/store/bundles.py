@@ -1,13 +1,14 @@
 """A bundle on disk: one self-describing, hashed folder that every later verb reads.
 
-`bundle.json` lists the sha256 of every other file and is itself written in one canonical form, so
-that a change of any byte is noticed. Nothing in it is ever executed: safetensors and JSON only.
+`bundle.json` lists the sha256 of every other file and that of its own fields, and is written in one
+canonical form, so that a change of any byte is noticed. Nothing in it is ever executed: safetensors and JSON only.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from tunesmith.tasks.task import Task
 
 FORMAT_VERSION = 1
 MANIFEST = "bundle.json"
+SEAL = "sha256_of_the_rest"
 BLOCK_BYTES = 1 << 20
 REFUSED_SUFFIXES = {".bin", ".pkl", ".pickle", ".pt", ".pth", ".py", ".joblib"}
 
@@ -56,7 +58,7 @@ def write_bundle(path: Path, manifest: Mapping[str, Any], fill: Callable[[Path],
         fill(folder)
         files = {name: _hash(folder / name) for name in _files(folder)}
         fields = {"format_version": FORMAT_VERSION, **manifest, "files": files}
-        (folder / MANIFEST).write_bytes(_canonical(fields))
+        (folder / MANIFEST).write_bytes(_canonical({**fields, SEAL: _seal(fields)}))
     return read_bundle(path, verify=False)
 
 
@@ -70,7 +72,7 @@ def read_bundle(path: Path | str, *, verify: bool = True) -> Bundle:
     raw = (folder / MANIFEST).read_bytes()
     try:
         manifest = json.loads(raw)
-        if _canonical(manifest) != raw:
+        if _canonical(manifest) != raw or manifest[SEAL] != _seal(manifest):
             raise ValueError("its bytes were changed after it was written")
         if manifest["format_version"] != FORMAT_VERSION:
             raise ValueError(
@@ -92,11 +94,11 @@ _HINT = "copy the bundle again from where it was made, or run `tunesmith fit` ag
 
 def _locate(path: Path) -> Path:
     for folder in (path, path / "bundle"):
-        if (folder / MANIFEST).is_file():
+        if os.path.isfile(folder / MANIFEST):
             return folder
-    found = "no such folder" if not path.exists() else f"no `{MANIFEST}` in it"
+    found = f"no `{MANIFEST}` in it" if os.path.exists(path) else "no such folder"
     hint = "tunesmith runs"
-    if (path / "config.lock.yaml").is_file():
+    if os.path.isfile(path / "config.lock.yaml"):
         found = "a run that has not finished"
         hint = f"tunesmith fit {path}/config.lock.yaml --resume"
     raise NotFoundError(f"a bundle must stand at `{path}`; got {found}", hint=hint)
@@ -105,7 +107,8 @@ def _locate(path: Path) -> Path:
 def _verify(folder: Path, recorded: Mapping[str, str]) -> None:
     present = set(_files(folder)) - {MANIFEST}
     problems = [
-        f"`{name}` must be in the bundle; it is missing" for name in sorted(set(recorded) - present)
+        f"`{name}` must be in the bundle; it is missing ({folder})"
+        for name in sorted(set(recorded) - present)
     ]
     for name in sorted(present & set(recorded)):
         if _hash(folder / name) != recorded[name]:
@@ -117,9 +120,17 @@ def _verify(folder: Path, recorded: Mapping[str, str]) -> None:
         raise DataError(problems, hint=_HINT)
 
 
+def _seal(fields: Mapping[str, Any]) -> str:
+    """Return the sha256 of every field but the seal itself."""
+    rest = {name: value for name, value in fields.items() if name != SEAL}
+    return hashlib.sha256(_canonical(rest)).hexdigest()
+
+
 def _files(folder: Path) -> list[str]:
     return sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() or path.is_symlink()
     )
 
 

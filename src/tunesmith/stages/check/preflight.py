@@ -1,0 +1,57 @@
+"""The list of checks, and the one call that runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from tunesmith.data.splits import Splits
+from tunesmith.model.backbones import Backbone
+from tunesmith.model.encoding import Reading
+from tunesmith.stages.check.classes import check_classes, check_foreign_labels, check_unlabelled
+from tunesmith.stages.check.context import Context, make_context
+from tunesmith.stages.check.entities import check_entities
+from tunesmith.stages.check.findings import Finding, sort_findings
+from tunesmith.stages.check.label_names import check_label_names
+from tunesmith.stages.check.repeats import check_repeats
+from tunesmith.stages.check.sizes import (
+    check_long_texts,
+    check_reading,
+    check_sizes,
+    check_truncation,
+)
+from tunesmith.stages.check.texts import check_blank_texts, check_encodings
+from tunesmith.stages.check.vocabulary import (
+    check_chinese_vocabulary,
+    check_spelling,
+    check_unknown_characters,
+)
+from tunesmith.tasks.task import Task
+
+CHECKS: tuple[Callable[[Context], Iterator[Finding]], ...] = (
+    check_sizes,
+    check_reading,
+    check_truncation,
+    check_unknown_characters,
+    check_chinese_vocabulary,
+    check_spelling,
+    check_encodings,
+    check_blank_texts,
+    check_long_texts,
+    check_classes,
+    check_foreign_labels,
+    check_unlabelled,
+    check_label_names,
+    check_repeats,
+    check_entities,
+)
+
+
+def check_splits(
+    splits: Splits, task: Task, backbone: Backbone, reading: Reading
+) -> tuple[Finding, ...]:
+    """Return what was found in the rows and in how the model would read them, faults first.
+
+    `task` has the labels of train. Nothing is changed and no model is run; only the tokenizer is.
+    """
+    context = make_context(splits, task, backbone, reading)
+    return sort_findings(finding for check in CHECKS for finding in check(context))

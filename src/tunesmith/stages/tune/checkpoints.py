@@ -1,0 +1,104 @@
+"""The state of a training loop as safetensors and JSON, so that a killed run continues bit for bit.
+
+Saved: weights, optimiser moments, schedule, random generators and the loop's position. Never
+pickled.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from tunesmith.core.errors import DataError
+from tunesmith.stages.tune.loop import Position, Tuning
+from tunesmith.store.atomic import new_folder
+
+FORMAT_VERSION = 1
+
+
+def save_checkpoint(folder: Path, tuning: Tuning, progress: dict[str, Any]) -> None:
+    """Write the whole state to `folder`, or nothing. `progress` is the caller's own JSON."""
+    optimizer = tuning.optimizer.state_dict()
+    moments, scalars = {}, {}
+    for index, state in optimizer["state"].items():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor):
+                moments[f"{index}.{name}"] = value.detach().contiguous().cpu()
+            else:
+                scalars[f"{index}.{name}"] = value
+    schedule = {
+        key: value for key, value in tuning.schedule.state_dict().items() if key != "lr_lambdas"
+    }
+    position = tuning.position
+    state = {
+        "format_version": FORMAT_VERSION,
+        "position": {"step": position.step, "epoch": position.epoch, "batch": position.batch},
+        "param_groups": optimizer["param_groups"],
+        "optimizer_scalars": scalars,
+        "schedule": schedule,
+        "progress": progress,
+    }
+    with new_folder(folder) as fresh:
+        save_file(_weights(tuning.model), fresh / "weights.safetensors")
+        save_file({**moments, **_generators()}, fresh / "optimizer.safetensors")
+        (fresh / "state.json").write_text(json.dumps(state), encoding="utf-8")
+
+
+def load_checkpoint(folder: Path, tuning: Tuning) -> dict[str, Any]:
+    """Put the state in `folder` back into `tuning` and return the caller's `progress`.
+
+    Raises `DataError` where the files are damaged or belong to another model.
+    """
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        load_weights(folder, tuning.model)
+        tensors = load_file(folder / "optimizer.safetensors")
+        moments: dict[int, dict[str, Any]] = {}
+        for key, value in {**tensors, **state["optimizer_scalars"]}.items():
+            if not key.startswith("random."):
+                index, name = key.split(".", 1)
+                moments.setdefault(int(index), {})[name] = value
+        tuning.optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
+        tuning.schedule.load_state_dict({**tuning.schedule.state_dict(), **state["schedule"]})
+        torch.set_rng_state(tensors["random.cpu"])
+        for number in range(torch.cuda.device_count()):
+            if f"random.cuda{number}" in tensors:
+                torch.cuda.set_rng_state(tensors[f"random.cuda{number}"], number)
+        tuning.position = Position(**state["position"])
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise _damaged(folder, error) from error
+    return state["progress"]
+
+
+def load_weights(folder: Path, model: torch.nn.Module) -> None:
+    """Put the weights of a checkpoint into `model`. Raises `DataError` where they do not fit."""
+    try:
+        model.load_state_dict(load_file(folder / "weights.safetensors"))
+    except Exception as error:
+        raise _damaged(folder, error) from error
+
+
+def _weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {
+        name: weight.detach().clone().contiguous().cpu()
+        for name, weight in model.state_dict().items()
+    }
+
+
+def _generators() -> dict[str, torch.Tensor]:
+    states = {"random.cpu": torch.get_rng_state()}
+    for number in range(torch.cuda.device_count()):
+        states[f"random.cuda{number}"] = torch.cuda.get_rng_state(number)
+    return states
+
+
+def _damaged(folder: Path, error: Exception) -> DataError:
+    first = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return DataError(
+        f"a checkpoint must be as this run wrote it; {folder}: {first}",
+        hint=f"rm -r {folder} and resume from the one before, or --overwrite to start again",
+    )

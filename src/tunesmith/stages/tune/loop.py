@@ -1,0 +1,121 @@
+"""The one training loop: a generator of optimiser steps.
+
+It does not log, validate, save or stop early; the caller does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from tunesmith.core.errors import ResourceError
+from tunesmith.core.events import Step
+from tunesmith.core.recipe import TrainingRecipe
+from tunesmith.model.batching import Batch, move
+from tunesmith.model.device import autocast
+from tunesmith.stages.tune.objectives import Objective
+
+
+@dataclass(slots=True)
+class Position:
+    """Where the loop stands: optimiser steps done, and the next batch of which epoch."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+
+
+@dataclass(slots=True)
+class Tuning:
+    """Everything the loop turns.
+
+    What a checkpoint must bring back is `model`, `optimizer`, `schedule` and `position`.
+    `plan(epoch)` lists the batches of an epoch as index arrays, the same each time it is asked;
+    `load(indices)` makes the tensors of one.
+    """
+
+    model: Any
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    plan: Callable[[int], Sequence[np.ndarray]]
+    load: Callable[[np.ndarray], Batch]
+    accelerator: Accelerator
+    recipe: TrainingRecipe
+    precision: str
+    total_steps: int
+    position: Position
+
+
+def train(tuning: Tuning) -> Iterator[Step]:
+    """Yield a `Step` after each optimiser step until `total_steps`.
+
+    It stops earlier where the caller stops asking. Losses of accumulated batches are averaged with
+    equal weight. Under torchrun every process takes its own share of each epoch's batches. Raises
+    `ResourceError` where the loss is not finite.
+    """
+    position = tuning.position
+    while position.step < tuning.total_steps:
+        batches = _share(tuning.plan(position.epoch), tuning.accelerator)
+        while position.batch < len(batches) and position.step < tuning.total_steps:
+            group = batches[position.batch : position.batch + tuning.recipe.accumulation]
+            started = time.perf_counter()
+            loss, tokens = _optimise(tuning, group)
+            position.step += 1
+            position.batch += len(group)
+            if position.batch >= len(batches):
+                position.epoch, position.batch = position.epoch + 1, 0
+                batches = []
+            yield Step(
+                index=position.step,
+                loss=loss,
+                learning_rate=float(tuning.schedule.get_last_lr()[0]),
+                tokens=tokens,
+                seconds=time.perf_counter() - started,
+                epoch=position.epoch if position.batch else position.epoch - 1,
+                total=tuning.total_steps,
+            )
+
+
+def steps_per_epoch(batches: int, *, accumulation: int, processes: int = 1) -> int:
+    """Return the optimiser steps that one epoch of `batches` takes."""
+    return -(-(batches // processes or 1) // accumulation)
+
+
+def _optimise(tuning: Tuning, group: Sequence[np.ndarray]) -> tuple[float, int]:
+    tuning.model.train()
+    total, tokens = 0.0, 0
+    for indices in group:
+        batch = move(tuning.load(indices), tuning.accelerator.device)
+        with autocast(tuning.accelerator.device, tuning.precision):
+            logits = tuning.model(batch)
+        loss = tuning.objective(logits, batch) / len(group)
+        tuning.accelerator.backward(loss)
+        total += float(loss.detach())
+        tokens += int(batch["attention_mask"].sum())
+    if not np.isfinite(total):
+        raise ResourceError(
+            f"the loss must stay finite; got {total} at step {tuning.position.step + 1}",
+            hint=f"--set training.learning_rate={tuning.recipe.learning_rate / 10:g}",
+        )
+    if tuning.recipe.max_grad_norm:
+        tuning.accelerator.clip_grad_norm_(tuning.model.parameters(), tuning.recipe.max_grad_norm)
+    tuning.optimizer.step()
+    tuning.schedule.step()
+    tuning.optimizer.zero_grad(set_to_none=True)
+    return total, tokens
+
+
+def _share(batches: Sequence[np.ndarray], accelerator: Accelerator) -> Sequence[np.ndarray]:
+    """Return this process's batches: as many as every other process has, at least one."""
+    world, rank = accelerator.num_processes, accelerator.process_index
+    if world == 1:
+        return batches
+    each = max(1, len(batches) // world)
+    return [batches[(rank + number * world) % len(batches)] for number in range(each)]

@@ -1,0 +1,710 @@
+"""The report's page: hostile text, missing parts, sizes, languages, and what its charts claim.
+
+Long because the page is tested as a whole, through the tree a browser would read: one sample report
+and one set of finders serve every part of it.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+import string
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunesmith.core.errors import SpecError
+from tunesmith.stages.evaluate import page_style
+from tunesmith.stages.evaluate.charts import axis_over
+from tunesmith.stages.evaluate.page import render_page
+from tunesmith.stages.evaluate.page_curve import MOST_POINTS, smooth, thin
+from tunesmith.stages.evaluate.page_findings import SHOWN_CHARACTERS
+from tunesmith.stages.evaluate.page_numbers import (
+    count_text,
+    duration_text,
+    moment_text,
+    ratio_text,
+)
+from tunesmith.stages.evaluate.page_tables import DEEPEST_CELL, weakest_rows
+from tunesmith.stages.evaluate.page_words import CAPTIONS, LANGUAGES
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</style></title></svg><script>alert(1)</script>",
+    "\" onmouseover='alert(1)' x=\"",
+    "<img src=x onerror=alert(1)>",
+    "]]><!--",
+    "&lt;b&gt; {count} %s",
+    "javascript:alert(1)",
+    "\ud800 \x00 \x1b[31m \ufffe",
+]
+SECTIONS = {
+    "classes": ("classes", "averages"),
+    "tokens": ("tokens",),
+    "confusion": ("confusion",),
+    "calibration": ("calibration",),
+    "mistakes": ("mistakes",),
+    "training": ("curve", "training"),
+    "check": ("check",),
+}
+
+
+def class_row(label: str, f1: float | None, support: int) -> dict[str, Any]:
+    return {
+        "label": label,
+        "precision": f1,
+        "recall": f1,
+        "f1": f1,
+        "support": support,
+        "predicted": support,
+    }
+
+
+def full_report() -> dict[str, Any]:
+    return {
+        "format": 1,
+        "title": "support",
+        "created": "2026-11-23T08:00:00Z",
+        "task": {"kind": "classification", "labels": ["bill", "refund", "login"]},
+        "data": {"name": "examples/support", "split": "test", "rows": 1140, "sha256": "ab" * 32},
+        "model": {
+            "name": "minilm",
+            "parameters": 22713216,
+            "source": "package",
+            "sha256": "cd" * 32,
+        },
+        "method": {"name": "full", "learning_rate": 5e-05, "layers": ["a", "b"]},
+        "headline": ["accuracy", "macro_f1"],
+        "measures": {
+            "accuracy": {"value": 0.93, "unit": "ratio", "count": 1140, "low": 0.9, "high": 0.95},
+            "macro_f1": {"value": 0.9, "unit": "ratio", "count": 1140, "low": None, "high": None},
+            "ece": {"value": 0.031, "unit": "ratio", "count": 1140, "low": 0.02, "high": 0.04},
+            "log_loss": {"value": 1.25, "unit": "nats", "count": 1140, "low": None, "high": None},
+        },
+        "classes": [
+            class_row("bill", 0.95, 40),
+            class_row("refund", 0.70, 60),
+            class_row("login", 0.99, 1040),
+        ],
+        "averages": {"macro": {"precision": 0.9, "recall": 0.9, "f1": 0.9}},
+        "tokens": [class_row("B-PER", 0.9, 10)],
+        "confusion": {
+            "labels": ["bill", "refund", "login"],
+            "counts": [[38, 2, 0], [5, 55, 0], [0, 40, 1000]],
+        },
+        "calibration": {
+            "bins": [
+                {"low": 0.0, "high": 0.5, "confidence": None, "accuracy": None, "count": 0},
+                {"low": 0.5, "high": 1.0, "confidence": 0.9, "accuracy": 0.8, "count": 1140},
+            ]
+        },
+        "mistakes": [
+            {
+                "text": "where is my money",
+                "gold": "refund",
+                "predicted": ["bill", "login"],
+                "confidence": 0.97,
+                "place": "test.csv:7",
+            }
+        ],
+        "curve": {
+            "steps": [{"step": step, "loss": 2 / step} for step in range(1, 81)],
+            "validations": [{"step": 40, "value": 0.93}, {"step": 80, "value": 0.92}],
+            "measure": "accuracy",
+            "best_step": 40,
+        },
+        "check": [
+            {"severity": "note", "name": "duplicates", "message": "3 twice"},
+            {"severity": "fault", "name": "leak", "message": "2 in both"},
+        ],
+        "training": {
+            "seconds": 41.2,
+            "tokens": 123456,
+            "tokens_per_second": 3000,
+            "steps": 80,
+            "best_step": 40,
+            "seed": 0,
+            "reasons": ["bf16: the CPU has it"],
+        },
+        "notes": ["measured on the validation split"],
+    }
+
+
+def report_with(**changes: Any) -> dict[str, Any]:
+    return {**full_report(), **changes}
+
+
+def parse(page: str) -> ElementTree.Element:
+    """Return the page as a tree; raises where a tag is left open or an entity is broken."""
+    return ElementTree.fromstring(page.removeprefix("<!doctype html>\n"))
+
+
+def text_of(node: ElementTree.Element | None) -> str:
+    assert node is not None
+    return "".join(node.itertext())
+
+
+def by_class(root: ElementTree.Element, name: str) -> list[ElementTree.Element]:
+    return [node for node in root.iter() if name in node.get("class", "").split()]
+
+
+def section(root: ElementTree.Element, name: str) -> ElementTree.Element:
+    return next(node for node in root.iter() if node.get("id") == name)
+
+
+def section_names(root: ElementTree.Element) -> set[str]:
+    return {node.get("id", "") for node in root.iter() if node.tag in {"section", "footer"}}
+
+
+def rows_of(table: ElementTree.Element) -> list[list[str]]:
+    return [[text_of(cell) for cell in row] for row in table.iter("tr")]
+
+
+def poisoned(part: Any, payload: str) -> Any:
+    """Return a report part with the payload behind every string, keys of open mappings included."""
+    if isinstance(part, str):
+        return part + payload
+    if isinstance(part, list):
+        return [poisoned(item, payload) for item in part]
+    if isinstance(part, dict):
+        return {key: poisoned(value, payload) for key, value in part.items()}
+    return part
+
+
+class Tags(HTMLParser):
+    """What a browser's reader sees: the tags, and every attribute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag that must be closed."""
+        self.seen.add(tag)
+        self.attributes += attrs
+        self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag that closes itself."""
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        """Hold the tag against the innermost open one."""
+        assert self.open.pop() == tag
+
+
+def read_tags(page: str) -> Tags:
+    tags = Tags()
+    tags.feed(page)
+    tags.close()
+    assert tags.open == []
+    return tags
+
+
+@pytest.mark.parametrize("payload", HOSTILE, ids=range(len(HOSTILE)))
+def test_page_hostile_strings_stay_text(payload: str) -> None:
+    calm = full_report()
+    hostile = poisoned(calm, payload)
+    hostile["method"][payload] = payload
+    hostile["measures"][payload] = calm["measures"]["accuracy"]
+    hostile["averages"][payload] = calm["averages"]["macro"]
+    hostile["headline"] = [payload]
+
+    page = render_page(hostile)
+
+    parse(page.encode().decode())
+    tags = read_tags(page)
+    assert tags.seen <= read_tags(render_page(calm)).seen
+    assert {name for name, _ in tags.attributes if name.startswith("on")} == set()
+    assert all(value.startswith("#") for name, value in tags.attributes if name == "href" and value)
+
+
+@given(st.text(min_size=1, max_size=80))
+@settings(max_examples=60, deadline=None)
+def test_page_any_text_comes_back_as_it_was(text: str) -> None:
+    mistake = {"text": text, "gold": text, "predicted": [], "confidence": None, "place": None}
+    root = parse(render_page({"mistakes": [mistake]}))
+
+    illegal = r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+    expected = re.sub(illegal, "\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+    assert text_of(by_class(root, "text")[0].find("p")) == expected
+    assert text_of(by_class(root, "chip")[0]) == expected
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_page_names_no_address(language: str) -> None:
+    page = render_page(full_report(), language=language)
+
+    for sign in ("://", "src=", "url(", "@import", "<link", "<script"):
+        assert sign not in page
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_page_ids_are_unique_and_references_resolve(language: str) -> None:
+    root = parse(render_page(full_report(), language=language))
+
+    ids = [node.get("id") for node in root.iter() if node.get("id")]
+    links = [node.get("href", "")[1:] for node in root.iter("a")]
+    labels = [name for node in root.iter() for name in node.get("aria-labelledby", "").split()]
+    assert len(links) == len(SECTIONS) + 2
+    assert len(ids) == len(set(ids))
+    assert set(links) | set(labels) <= set(ids)
+
+
+def outer_pictures(node: ElementTree.Element) -> Iterator[ElementTree.Element]:
+    for child in node:
+        if child.tag == "svg":
+            yield child
+        else:
+            yield from outer_pictures(child)
+
+
+def test_page_pictures_speak_or_are_decoration() -> None:
+    pictures = list(outer_pictures(parse(render_page(full_report()))))
+
+    speaking = [picture for picture in pictures if picture.get("role") == "img"]
+    assert len(speaking) == 4
+    assert all(text_of(picture.find("title")) for picture in speaking)
+    assert all(text_of(picture.find("desc")) for picture in speaking)
+    silent = [picture for picture in pictures if picture not in speaking]
+    assert {picture.get("aria-hidden") for picture in silent} == {"true"}
+
+
+def test_page_tables_have_captions_and_scoped_headers() -> None:
+    tables = list(parse(render_page(full_report())).iter("table"))
+
+    assert len(tables) == 5
+    for table in tables:
+        assert text_of(table.find("caption"))
+        scopes = [
+            [cell.get("scope") for cell in row if cell.tag == "th"] for row in table.iter("tr")
+        ]
+        assert set(scopes[0]) == {"col"}
+        assert all(scope == ["row"] for scope in scopes[1:])
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("absence", ["null", "missing", "empty"])
+def test_page_absent_part_leaves_no_trace(name: str, absence: str) -> None:
+    report = full_report()
+    for key in SECTIONS[name]:
+        empty = type(report[key])()
+        report.update({key: None if absence == "null" else empty})
+        if absence == "missing":
+            del report[key]
+
+    root = parse(render_page(report))
+
+    assert section_names(root) == {*SECTIONS, "result", "provenance"} - {name}
+    assert f"#{name}" not in {link.get("href") for link in root.iter("a")}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"confusion": {"labels": [], "counts": []}},
+        {"calibration": {"bins": []}},
+        {
+            "calibration": {
+                "bins": [{"low": 0, "high": 1, "confidence": 0, "accuracy": 0, "count": 0}]
+            }
+        },
+        {"curve": {"steps": [], "validations": [], "best_step": None}, "training": {"reasons": []}},
+    ],
+    ids=["confusion", "bins", "empty-bins", "curve"],
+)
+def test_page_part_without_rows_leaves_no_trace(change: dict[str, Any]) -> None:
+    assert next(iter(change)).replace("curve", "training") not in section_names(
+        parse(render_page(report_with(**change)))
+    )
+
+
+def test_page_of_empty_report_is_a_heading_alone() -> None:
+    root = parse(render_page({}))
+
+    assert text_of(root.find("body")) == "Tunesmith reportUntitled model"
+    assert root.get("lang") == "en"
+
+
+def test_page_does_not_change_the_report() -> None:
+    report = full_report()
+    before = copy.deepcopy(report)
+
+    render_page(report)
+
+    assert report == before
+
+
+def test_page_in_chinese_has_no_english_captions() -> None:
+    root = parse(render_page(full_report(), language="zh-CN"))
+
+    english = {en for en, zh in CAPTIONS.values() if en != zh}
+    captions = [text_of(node) for tag in ("h2", "h3", "th", "dt", "a") for node in root.iter(tag)]
+    assert root.get("lang") == "zh-CN"
+    assert "混淆情况" in captions
+    assert english.isdisjoint(captions)
+
+
+def test_captions_are_translated_but_for_symbols() -> None:
+    assert {en for en, zh in CAPTIONS.values() if en == zh} == {"F1", "n", "n = {count}"}
+
+
+def test_page_in_unknown_language_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"`en`, `zh-CN`; got `fr`"):
+        render_page(full_report(), language="fr")
+
+
+def test_captions_take_the_same_places_in_every_language() -> None:
+    def places(text: str) -> set[str | None]:
+        return {field for _, field, _, _ in string.Formatter().parse(text)} - {None}
+
+    assert {key for key, (en, zh) in CAPTIONS.items() if places(en) != places(zh)} == set()
+
+
+def test_headline_shows_value_interval_and_count() -> None:
+    figures = by_class(parse(render_page(full_report())), "figure")
+
+    told = [re.sub(r"\s+", " ", text_of(figure)) for figure in figures]
+    assert "Accuracy0.930" in told[0]
+    assert "95% interval 0.900 to 0.950n = 1,140" in told[0]
+    assert "no interval computed" in told[1]
+
+
+def test_headline_interval_is_drawn_to_scale() -> None:
+    first, second = by_class(parse(render_page(full_report())), "interval")
+
+    (band,) = by_class(first, "band")
+    (value,) = [line for line in first.iter("line")]
+    assert (band.get("x"), band.get("width"), value.get("x1")) == ("90.00%", "5.00%", "93.00%")
+    assert by_class(second, "band") == []
+
+
+def test_headline_name_without_measure_is_left_out() -> None:
+    root = parse(render_page(report_with(headline=["macro_f1", "unheard_of"])))
+
+    assert [text_of(figure.find("h3")) for figure in by_class(root, "figure")] == ["Macro F1"]
+    others = rows_of(section(root, "result"))
+    assert others[-1] == ["Log loss lower is better", "1.250 nats", "–", "1,140"]
+    assert [row[0] for row in others[1:]][0] == "Accuracy "
+
+
+def test_headline_outside_the_scale_is_not_drawn() -> None:
+    measures = {"log_loss": {"value": 0.5, "unit": "nats", "count": 9, "low": 0.4, "high": 0.6}}
+    root = parse(render_page({"headline": ["log_loss"], "measures": measures}))
+
+    assert "0.500 nats" in text_of(by_class(root, "figure")[0])
+    assert by_class(root, "interval") == []
+
+
+def test_classes_stand_by_support_with_the_weakest_marked() -> None:
+    classes = section(parse(render_page(full_report())), "classes")
+
+    rows = rows_of(classes)
+    assert [row[0] for row in rows[1:]] == ["login", "refund weakest", "bill", "Macro average"]
+    assert rows[1][1:] == ["0.990", "0.990", "0.990", "1,040", "1,040"]
+    assert rows[-1][-2:] == ["1,140", "1,140"]
+    (lead,) = by_class(classes, "weakest")
+    assert text_of(lead).replace("\u00a0", " ") == "Weakest by F1:refund 0.700, n = 60"
+
+
+def test_weakest_ignores_unsupported_and_unmarked_classes() -> None:
+    rows = [class_row(str(index), 0.5 + index / 100, 5) for index in range(40)]
+    rows += [class_row("unsupported", 0.0, 0), class_row("unmarked", None, 5)]
+
+    assert [row["label"] for row in weakest_rows(rows)] == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("f1", [[0.4, 0.9], [0.7, 0.7, 0.7]], ids=["two", "equal"])
+def test_weakest_needs_three_unequal_classes(f1: list[float]) -> None:
+    assert weakest_rows([class_row("x", value, 5) for value in f1]) == []
+
+
+def test_confusion_shows_counts_and_totals() -> None:
+    confusion = section(parse(render_page(full_report())), "confusion")
+
+    assert rows_of(confusion)[1:] == [
+        ["bill", "38", "2", "", "40"],
+        ["refund", "5", "55", "", "60"],
+        ["login", "", "40", "1,000", "1,040"],
+    ]
+    assert [text_of(cell) for cell in by_class(confusion, "right")] == ["38", "55", "1,000"]
+    assert "n = 1,140" in text_of(confusion).replace("\u00a0", " ")
+
+
+def ring(size: int) -> dict[str, Any]:
+    """Return a confusion where each of `size` labels is taken for the next, label 7 most often."""
+    counts = [[0] * size for _ in range(size)]
+    for index in range(size):
+        counts[index][index] = 30
+        counts[index][(index + 1) % size] = 20 if index == 7 else 3
+    return {"labels": [f"label {index}" for index in range(size)], "counts": counts}
+
+
+@pytest.mark.parametrize(("size", "whole"), [(2, True), (30, True), (31, False), (150, False)])
+def test_confusion_of_many_labels_becomes_pairs_and_a_map(size: int, whole: bool) -> None:
+    confusion = ring(size) if size > 7 else {"labels": ["a", "b"], "counts": [[3, 1], [0, 4]]}
+    part = section(parse(render_page({"confusion": confusion})), "confusion")
+
+    assert bool(by_class(part, "matrix")) is whole
+    assert bool(by_class(part, "heat")) is not whole
+    assert len(rows_of(part)) == 1 + (size if whole else 20)
+
+
+def test_confusion_of_150_labels_names_the_worst_pair_first() -> None:
+    page = render_page({"confusion": ring(150)})
+    part = section(parse(page), "confusion")
+
+    assert rows_of(part)[1] == ["label 7", "→ label 8", "20", "50", "0.400"]
+    drawn = "".join(path.get("d", "") for path in part.iter("path"))
+    assert drawn.count("M") == 300
+    # Shares 30/33, 3/33, 30/50 and 20/50 of the row; the square root of each in sixths, upward.
+    shades = [(path.get("class"), path.get("opacity")) for path in part.iter("path")]
+    assert shades == [("right", "0.83"), ("right", "1.00"), ("wrong", "0.33"), ("wrong", "0.67")]
+    assert len(page.encode()) < 60_000
+
+
+def test_confusion_of_200_full_labels_stays_small() -> None:
+    counts = [[1 + (row * column) % 9 for column in range(200)] for row in range(200)]
+    page = render_page({"confusion": {"labels": [str(n) for n in range(200)], "counts": counts}})
+
+    assert len(page.encode()) < 1_000_000
+
+
+def test_confusion_of_many_labels_without_errors_says_so() -> None:
+    counts = [[9 if row == column else 0 for column in range(40)] for row in range(40)]
+    part = section(
+        parse(render_page({"confusion": {"labels": ["x"] * 40, "counts": counts}})), "confusion"
+    )
+
+    assert "No label was taken for another." in text_of(part)
+    assert list(part.iter("table")) == []
+
+
+def test_calibration_draws_filled_bins_at_their_accuracy() -> None:
+    part = section(parse(render_page(full_report())), "calibration")
+
+    (drawn,) = by_class(part, "bin")
+    (dot,) = by_class(part, "dot")
+    # The square is 300 pixels wide and high, its lower left corner at (40, 322).
+    assert (float(drawn.get("height", 0)), float(drawn.get("y", 0))) == (240, 82)
+    assert (float(dot.get("cx", 0)), float(dot.get("cy", 0))) == (310, 82)
+    (gap,) = by_class(part, "gap")
+    assert [float(gap.get(key, 0)) for key in ("x1", "y1", "x2", "y2")] == [310, 82, 310, 52]
+    assert rows_of(part)[1:] == [
+        ["0.00–0.50", "–", "–", "–", "0"],
+        ["0.50–1.00", "0.900", "0.800", "−0.100", "1,140"],
+    ]
+
+
+def test_mistake_shows_one_label_or_several() -> None:
+    part = section(parse(render_page(full_report())), "mistakes")
+
+    assert [text_of(chip) for chip in by_class(part, "chip")] == ["refund", "bill", "login"]
+    assert "confidence0.970fromtest.csv:7" in text_of(part)
+
+
+@pytest.mark.parametrize(
+    ("text", "clamped"),
+    [("短" * 20, False), ("短" * 200, True), ("a" * 100, False), ("a\nb\nc\nd", True)],
+)
+def test_mistake_long_text_is_clamped(text: str, clamped: bool) -> None:
+    mistake = {"text": text, "gold": "a", "predicted": "b"}
+    part = section(parse(render_page({"mistakes": [mistake]})), "mistakes")
+
+    assert bool(list(part.iter("details"))) is clamped
+    assert text in text_of(part)
+
+
+def test_mistake_endless_text_is_cut_and_says_so() -> None:
+    mistake = {"text": "y" * (SHOWN_CHARACTERS + 1234), "gold": "a", "predicted": "b"}
+    part = section(parse(render_page({"mistakes": [mistake]})), "mistakes")
+
+    assert text_of(part).count("y") == SHOWN_CHARACTERS
+    assert "… 1,234 more characters, not shown" in text_of(part)
+
+
+def test_check_puts_faults_first() -> None:
+    part = section(parse(render_page(full_report())), "check")
+
+    assert [text_of(item) for item in part.iter("li")] == [
+        "faultleak2 in both",
+        "noteduplicates3 twice",
+    ]
+
+
+def long_curve(steps: int) -> dict[str, Any]:
+    return {
+        "steps": [
+            {"step": step, "loss": 1 + math.sin(step) / 9 + 50 * (step == 54_321)}
+            for step in range(1, steps + 1)
+        ],
+        "validations": [{"step": step, "value": 0.5} for step in range(10, steps, 10)],
+        "measure": "accuracy",
+        "best_step": 500,
+    }
+
+
+def test_curve_of_100k_steps_is_thinned_and_keeps_its_spike() -> None:
+    page = render_page(report_with(curve=long_curve(100_000)))
+    lines = list(section(parse(page), "training").iter("polyline"))
+
+    assert len(page.encode()) < 100_000
+    assert [line.get("class") for line in lines] == ["raw", "loss", "check"]
+    points = [line.get("points", "").split() for line in lines]
+    assert all(0 < len(line) <= MOST_POINTS for line in points)
+    # The spike to a loss of 51 on an axis to 60 stands at 200 · (1 − 51/60) = 30 of 200 pixels.
+    assert min(float(point.split(",")[1]) for point in points[0]) == pytest.approx(30, abs=0.5)
+
+
+def test_curve_counts_what_is_not_finite() -> None:
+    steps = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": math.nan}, {"step": 3, "loss": None}]
+    part = section(parse(render_page({"curve": {"steps": steps}})), "training")
+
+    assert "3 training steps, 0 validations. Not drawn, because not a finite number: 2." in text_of(
+        part
+    )
+    assert len(by_class(part, "loss-dot")) == 1
+
+
+def test_curve_marks_the_best_step_with_its_value() -> None:
+    part = section(parse(render_page(full_report())), "training")
+
+    assert [text_of(mark) for mark in by_class(part, "best-text")] == ["best 0.930, step 40"]
+
+
+@pytest.mark.parametrize("seed", [0, 2026])
+def test_training_facts_count_all_but_the_seed(seed: int) -> None:
+    report = full_report()
+    report["training"]["seed"] = seed
+    facts = by_class(parse(render_page(report)), "facts")[0]
+
+    pairs = {text_of(term[0]): text_of(term[1]) for term in facts.iter("div") if len(term) == 2}
+    assert pairs["Seed"] == str(seed)
+    assert pairs["Tokens"] == "123,456"
+    assert pairs["Time"] == "41.2 s"
+
+
+def test_provenance_names_model_method_and_hashes() -> None:
+    told = text_of(section(parse(render_page(full_report())), "provenance"))
+
+    for fact in (
+        "22,713,216",
+        "ab" * 32,
+        "cd" * 32,
+        "learning_rate5e-05",
+        '["a", "b"]',
+        "test split",
+    ):
+        assert fact in told
+
+
+@given(
+    st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=20),
+    st.booleans(),
+)
+def test_axis_holds_its_values_between_round_ticks(values: list[float], snug: bool) -> None:
+    axis = axis_over(values, snug=snug)
+
+    slack = 1e-6 * (axis.high - axis.low)
+    assert axis.low < axis.high
+    assert all(axis.low - slack <= value <= axis.high + slack for value in values)
+    assert list(axis.ticks) == sorted(set(axis.ticks))
+    assert all(axis.low <= tick <= axis.high for tick in axis.ticks)
+    assert len(axis.ticks) <= 7
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high"),
+    [([0.9, 0.9], 0.4, 1.0), ([0.0], 0.0, 0.5), ([2.1, 0.2], 0.0, 2.5), ([0.8, 0.93], 0.8, 0.95)],
+)
+def test_axis_ends_on_round_numbers(values: list[float], low: float, high: float) -> None:
+    axis = axis_over(values)
+
+    assert (axis.low, axis.high) == (low, high)
+
+
+@given(st.lists(st.floats(-9, 9), max_size=300), st.integers(1, 40))
+def test_thin_keeps_order_extremes_and_the_limit(values: list[float], half: int) -> None:
+    points = [(float(step), value) for step, value in enumerate(values)]
+    kept = thin(points, most=2 * half)
+
+    assert len(kept) <= 2 * half
+    assert kept == sorted(set(kept) & set(points))
+    assert {max(values), min(values)} <= {value for _, value in kept} if values else kept == []
+
+
+def test_smooth_keeps_a_constant_from_the_first_step() -> None:
+    assert [value for _, value in smooth([(float(n), 3.0) for n in range(9)])] == pytest.approx(
+        [3.0] * 9
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (ratio_text(0.93449), "0.934"),
+        (ratio_text(-0.25), "−0.250"),
+        (ratio_text(-0.0001), "0.000"),
+        (ratio_text(math.nan), "–"),
+        (ratio_text(None), "–"),
+        (count_text(1234567), "1,234,567"),
+        (duration_text(59.94), "59.9 s"),
+        (duration_text(59.96), "1 min 00 s"),
+        (duration_text(725), "12 min 05 s"),
+        (duration_text(11220), "3 h 07 min"),
+        (moment_text("2026-11-23T08:00:00+08:00"), "2026-11-23 00:00 UTC"),
+        (moment_text("last week"), "last week"),
+    ],
+)
+def test_numbers_are_written_alike(written: str, expected: str) -> None:
+    assert written == expected
+
+
+def palette(block: str) -> dict[str, tuple[float, ...]]:
+    colours = {}
+    for name, value in re.findall(r"--(\w+): ([^;]+);", block):
+        code = value.removeprefix("#")
+        parts = value.split() if " " in value else [int(code[i : i + 2], 16) for i in (0, 2, 4)]
+        colours[name] = tuple(float(part) for part in parts)
+    return colours
+
+
+def luminance(colour: tuple[float, ...]) -> float:
+    """Return the relative luminance of an sRGB colour. Source: WCAG 2.2, "relative luminance"."""
+    shares = [part / 255 for part in colour]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    dark, light = sorted([luminance(one), luminance(other)])
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("block", [page_style.LIGHT, page_style.DARK], ids=["light", "dark"])
+def test_style_text_is_legible(block: str) -> None:
+    colours = palette(block)
+    grounds = [colours["ground"], colours["panel"]]
+    cells = [
+        tuple(
+            DEEPEST_CELL * above + (1 - DEEPEST_CELL) * below
+            for above, below in zip(colours[kind], colours["ground"], strict=True)
+        )
+        for kind in ("right", "wrong")
+    ]
+
+    worst = {
+        name: min(contrast(colours[name], ground) for ground in grounds)
+        for name in ("ink", "quiet", "first", "second", "alarm", "fault")
+    }
+    worst["cells"] = min(contrast(colours["ink"], cell) for cell in cells)
+    assert {name: ratio for name, ratio in worst.items() if ratio < 4.5} == {}
