@@ -33,7 +33,7 @@ class Part(BaseModel):
         allow_inf_nan=False,
     )
 
-    @field_validator("*", mode="before")
+    @field_validator("*")
     @classmethod
     def _refuse_nul(cls, value: Any) -> Any:
         """Refuse the one character that no file name may hold."""
@@ -177,11 +177,11 @@ def _nearest(spec: type[BaseModel], path: str) -> str:
 
 
 def _near_path(spec: type[BaseModel], path: str) -> str | None:
-    """Return the setting with the most similar last name: in the same group, else in any."""
+    """Return the setting of the same last name, else the most similar of its group, or of any."""
     group, _, last = path.rpartition(".")
     known = [name for name, _ in setting_paths(spec)]
     siblings = [name for name in known if name.rpartition(".")[0] == group]
-    for names, cutoff in ((siblings, 0.6), (known, 0.8)):
+    for names, cutoff in ((known, 1.0), (siblings, 0.6), (known, 0.8)):
         by_last = {name.rpartition(".")[2]: name for name in reversed(names)}
         if near := get_close_matches(last, by_last, n=1, cutoff=cutoff):
             return by_last[near[0]]
@@ -219,7 +219,8 @@ def _hint(spec: type[BaseModel], fault: Mapping[str, Any]) -> str:
             return PRINT_SPEC
         return _set_hint(path, field.get_default(call_default_factory=True))
     if choices := _choices(field):
-        similar = get_close_matches(str(fault["input"]), choices, n=1)
+        given = fault.get("ctx", {}).get("tag", fault["input"])
+        similar = get_close_matches(str(given), choices, n=1)
         return f"--{path} {(similar or choices)[0]}"
     return f"tunesmith {_verb(spec)} --help"
 

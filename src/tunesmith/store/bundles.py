@@ -72,12 +72,12 @@ def read_bundle(path: Path | str, *, verify: bool = True) -> Bundle:
     raw = (folder / MANIFEST).read_bytes()
     try:
         manifest = json.loads(raw)
-        if _canonical(manifest) != raw or manifest[SEAL] != _seal(manifest):
-            raise ValueError("its bytes were changed after it was written")
         if manifest["format_version"] != FORMAT_VERSION:
             raise ValueError(
                 f"format {manifest['format_version']}, this version reads {FORMAT_VERSION}"
             )
+        if _canonical(manifest) != raw or manifest.get(SEAL) != _seal(manifest):
+            raise ValueError("its bytes were changed after it was written")
         task = task_from_json(manifest["task"])
         recorded = dict(manifest["files"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -111,7 +111,7 @@ def _verify(folder: Path, recorded: Mapping[str, str]) -> None:
         for name in sorted(set(recorded) - present)
     ]
     for name in sorted(present & set(recorded)):
-        if _hash(folder / name) != recorded[name]:
+        if not os.path.isfile(folder / name) or _hash(folder / name) != recorded[name]:
             problems.append(f"`{name}` must be as it was written; its sha256 differs ({folder})")
     for name in sorted(present - set(recorded)):
         if name.startswith("model/") or Path(name).suffix in REFUSED_SUFFIXES:

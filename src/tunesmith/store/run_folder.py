@@ -5,6 +5,8 @@ A folder where something stands already is refused.
 
 from __future__ import annotations
 
+import os
+import reprlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,11 +14,12 @@ from typing import Any
 
 import yaml
 
-from tunesmith.core.errors import DataError, NotFoundError, SpecError
+from tunesmith.core.errors import DataError, NotFoundError, Problem, SpecError
 from tunesmith.store.atomic import remove_leftovers, write_file
 from tunesmith.store.checkpoints import list_checkpoints
 
 LOCK = "config.lock.yaml"
+_SHOW_SPEC = "tunesmith fit DATA --task classification --print-spec"
 
 
 def open_run_folder(
@@ -39,13 +42,14 @@ def open_run_folder(
         _check_resumable(out, settings, facts)
         remove_leftovers(out)
         return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if os.path.exists(out) and (not out.is_dir() or any(out.iterdir())):
         if not overwrite:
-            unfinished = list_checkpoints(out) and not (out / "bundle").exists()
-            more = f", or go on with: tunesmith fit {lock} --resume" if unfinished else ""
+            more = ", or --overwrite to replace it" if lock.is_file() else ""
+            if list_checkpoints(out) and not (out / "bundle").exists():
+                more += f", or go on with: tunesmith fit {lock} --resume"
             raise SpecError(
                 f"`--out` must be a new or empty folder; `{out}` exists",
-                hint=f"--out {out}-2, or --overwrite to replace it{more}",
+                hint=f"--out {out}-2{more}",
             )
         if not lock.is_file():
             raise SpecError(
@@ -65,22 +69,25 @@ def read_lock(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     try:
         fields = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
+    except OSError as error:
         raise NotFoundError(
-            f"the settings file `{path}` must exist", hint="tunesmith runs"
+            Problem(f"the settings file `{path}` must exist and be readable", error.strerror or ""),
+            hint="tunesmith runs",
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         place = f"{path}:{line + 1}" if line is not None else str(path)
+        found = getattr(error, "problem", None) or str(error).partition("\n")[0]
         raise SpecError(
-            f"a settings file must be YAML; {error!s:.200} ({place})", hint="--print-spec shows one"
+            Problem("a settings file must be YAML", found, place), hint=_SHOW_SPEC
         ) from error
     if not isinstance(fields, dict):
-        raise SpecError(
-            f"a settings file must hold `name: value` lines; got {fields!r:.80} ({path})"
-        )
-    facts = fields.pop("lock", None) or {}
-    return fields, facts
+        must, found = "a settings file must hold `name: value` lines", fields
+    elif not isinstance(fields.get("lock") or {}, dict):
+        must, found = "`lock` must hold what a run wrote there", fields["lock"]
+    else:
+        return fields, fields.pop("lock", None) or {}
+    raise SpecError(Problem(must, reprlib.repr(found), str(path)), hint=_SHOW_SPEC)
 
 
 def _check_resumable(out: Path, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
