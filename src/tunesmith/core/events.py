@@ -50,12 +50,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """One validation during training: the selection measure after step `index`."""
+    """One validation: the selection `measure` of the `index`-th state tried, named `state`."""
 
     index: int
     measure: str
     value: float
     best: bool
+    state: str
 
 
 Event: TypeAlias = Said | Warned | Progress | Step | Validated

@@ -19,8 +19,8 @@ class Full(Part):
     """The method's name."""
 
     head_start: Literal["auto", "probe", "random"] = "auto"
-    """How the head begins: fitted on the frozen vectors first (Kumar et al. 2022, LP-FT), at random,
-    or (auto) fitted for texts and at random for words."""
+    """How the head begins: fitted on the frozen vectors first (Kumar et al. 2022, LP-FT), at
+    random, or (auto) fitted for texts and at random for words."""
 
 
 class Probe(Part):

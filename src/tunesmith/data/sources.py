@@ -46,7 +46,7 @@ def find_file(source: str | os.PathLike[str]) -> Path:
     where the file may not be read.
     """
     path = Path(source)
-    if not path.exists():
+    if not os.path.exists(path):
         raise NotFoundError(
             Problem(f"file `{path}` must exist", "no such file"), hint=_nearest(path)
         )

@@ -90,6 +90,7 @@ def open_writer(
     """
     if target == STDOUT:
         yield RowWriter(_stdout_put(), kind=_kind_of(target, kind))
+        sys.stdout.flush()
         return
     path = Path(os.path.realpath(target))
     known = _kind_of(target, kind)
@@ -131,6 +132,9 @@ def _check_target(path: Path, *, overwrite: bool, inputs: Iterable[str | os.Path
     if path.is_dir():
         hint = f"--out {shlex.quote(str(path / 'rows.jsonl'))}"
         raise SpecError(Problem(f"`{path}` must be a file", "a folder"), hint=hint)
+    if path.parent.exists() and not path.parent.is_dir():
+        hint = f"--out {shlex.quote(str(path.parent.with_name(path.name)))}"
+        raise SpecError(Problem(f"`{path.parent}` must be a folder", "a file"), hint=hint)
     if not path.parent.is_dir():
         problem = Problem(f"the folder `{path.parent}` must exist", "no such folder")
         raise NotFoundError(problem, hint=f"mkdir -p {shlex.quote(str(path.parent))}")
@@ -164,6 +168,10 @@ def _file_put(stream: IO[str], path: Path) -> Callable[[str], object]:
 
 def _stdout_put() -> Callable[[str], object]:
     stream = sys.stdout
+    if stream is None:
+        raise SpecError(
+            Problem("standard output must be open", "a closed one"), hint="--out FILE.jsonl"
+        )
     stream.flush()
     if not hasattr(stream, "buffer"):
         return stream.write

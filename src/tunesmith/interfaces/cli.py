@@ -22,7 +22,7 @@ from tunesmith.core.errors import InterruptedRunError, SpecError, TunesmithError
 from tunesmith.core.operation import Operation
 from tunesmith.core.spec import Spec, build_spec
 from tunesmith.interfaces.flags import flags_of, settings_argument, settings_from
-from tunesmith.operations import OPERATIONS, execute
+from tunesmith.operations import OPERATIONS, execute, wrap_failure
 from tunesmith.operations.predict import PredictSpec
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
@@ -83,7 +83,7 @@ def main() -> None:
         sys.stderr.write("Interrupted.\n")
         sys.exit(InterruptedRunError.exit_status)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_output()
         sys.exit(0)
 
 
@@ -163,19 +163,48 @@ def _run(operation: Operation, spec: Spec, *, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def _reporting(*, as_json: bool, debug: bool) -> Iterator[None]:
-    """Turn our errors into words on standard error and an exit status.
+    """Turn whatever fails into words on standard error and an exit status.
 
-    With `as_json` standard output gets them as JSON too; `debug` adds the traceback.
+    With `as_json` standard output gets them as JSON too; `debug` adds the traceback. A reader that
+    closed our output early (`| head`) is no failure.
     """
     try:
         yield
-    except TunesmithError as error:
+    except (typer.Exit, typer.Abort):
+        raise
+    except BrokenPipeError:
+        _silence_output()
+        raise typer.Exit from None
+    except (Exception, KeyboardInterrupt) as failure:
         if debug:
             traceback.print_exc()
+        error = _our_error(failure)
         if as_json:
-            typer.echo(json.dumps(error.to_json(), ensure_ascii=False))
-        typer.echo(f"Error: {error}", err=True)
+            _print(json.dumps(error.to_json(), ensure_ascii=False))
+        _print(f"Error: {error}", to_errors=True)
         raise typer.Exit(error.exit_status) from None
+
+
+def _our_error(failure: BaseException) -> TunesmithError:
+    if isinstance(failure, TunesmithError):
+        return failure
+    if isinstance(failure, Exception):
+        return wrap_failure(failure)
+    return InterruptedRunError("the work was stopped", hint="type the same command again")
+
+
+def _print(text: str, *, to_errors: bool = False) -> None:
+    """Print where that is possible: an error stays one when nobody can read of it."""
+    try:
+        typer.echo(text, err=to_errors)
+    except OSError:
+        _silence_output()
+
+
+def _silence_output() -> None:
+    """Send what is still to be written nowhere, so that leaving does not fail on it."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 for _operation in OPERATIONS.values():

@@ -51,7 +51,7 @@ def settings_from(
         set_path(settings, key, list(value) if isinstance(value, tuple) else value)
     for override in overrides:
         path, equals, text = override.partition("=")
-        if not equals or not path:
+        if not equals or not all(path.strip().split(".")):
             raise SpecError(
                 f"`--set` must be written PATH=VALUE; got {override!r}",
                 hint="--set training.epochs=3",
@@ -80,7 +80,7 @@ def _read_value(text: str) -> Any:
     """
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         return text
 
 

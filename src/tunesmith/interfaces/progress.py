@@ -29,7 +29,7 @@ def listening() -> Iterator[Callable[[Event], None]]:
 
     Where there is no terminal it prints plain lines and no bar.
     """
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = _PatientConsole(stderr=True, highlight=False, soft_wrap=True)
     bar = Bar(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -44,6 +44,14 @@ def listening() -> Iterator[Callable[[Event], None]]:
         yield _Listener(console, bar)
 
 
+class _PatientConsole(Console):
+    """A console that falls silent when its reader leaves; rich would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Print nothing from now on."""
+        self.quiet = True
+
+
 class _Listener:
     """Shows each event as it comes."""
 
@@ -55,6 +63,15 @@ class _Listener:
         self._loss = 0.0
 
     def __call__(self, event: Event) -> None:
+        """Show an event; where nobody can read it any more, be silent so that the work goes on."""
+        if self._console.quiet:
+            return
+        try:
+            self._show(event)
+        except OSError:
+            self._console.quiet = True
+
+    def _show(self, event: Event) -> None:
         match event:
             case Said(text):
                 self._console.print(text, style="dim", markup=False)
@@ -65,7 +82,7 @@ class _Listener:
             case Validated():
                 mark = " (best so far)" if event.best else ""
                 self._console.print(
-                    f"step {event.index}: validation {event.measure} {event.value:.4f}{mark}"
+                    f"{event.state}: validation {event.measure} {event.value:.4f}{mark}"
                     + (f", loss {self._loss:.4f}" if self._loss else ""),
                     markup=False,
                 )

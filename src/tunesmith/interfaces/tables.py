@@ -24,8 +24,16 @@ SHOWN_CLASSES = 30
 STYLES = {"fault": "bold red", "warning": "yellow", "note": "dim"}
 
 
+class _PlainConsole(Console):
+    """A console that lets the command line judge a reader who left; rich would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Hand on the failure."""
+        raise BrokenPipeError
+
+
 def _console() -> Console:
-    return Console(highlight=False, soft_wrap=False)
+    return _PlainConsole(highlight=False, soft_wrap=False)
 
 
 @singledispatch

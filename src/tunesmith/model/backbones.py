@@ -6,6 +6,7 @@ A backbone is a plain record; the functions that work on it take it first.
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,13 @@ def translate_load_error(folder: Path, error: Exception) -> DataError | ForeignE
     `DataError`, all else `ForeignError`.
     """
     first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    if isinstance(error, KeyError):
+        first = f"no entry {first}"
+    if "ignore_mismatched_sizes" in str(error):
+        return DataError(
+            f"a model's weights must have the sizes of its config; those in {folder} have others",
+            hint=f"python -m json.tool {shlex.quote(str(folder / 'config.json'))}",
+        )
     if "trust_remote_code" in str(error):
         return DataError(
             f"a model must run without code of its own; {folder} asks to run some",
@@ -133,7 +141,7 @@ def translate_load_error(folder: Path, error: Exception) -> DataError | ForeignE
             f"a model folder must hold a config, weights and tokenizer that fit together; "
             f"{folder}: {first}",
             hint="download the model again, or check it with "
-            "`python -m json.tool FOLDER/config.json`",
+            f"`python -m json.tool {shlex.quote(str(folder / 'config.json'))}`",
         )
     return ForeignError(
         f"reading the model in {folder} failed: {type(error).__name__}: {first}", hint="--debug"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import shlex
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -17,6 +18,7 @@ from tunesmith.core.errors import DataError, MissingExtraError, NotFoundError, R
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json")
+TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer.model")
 HASH_BLOCK_BYTES = 1 << 20
 
 
@@ -66,7 +68,7 @@ def find_model(name: str, *, revision: str | None = None) -> ModelFolder:
     if name in PACKAGED:
         return _find_packaged(name, PACKAGED[name])
     path = Path(name).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):
         return _check_folder(name, path, source="folder", revision=None)
     if _is_path(name):
         near = get_close_matches(name, [*PACKAGED, *_siblings(path)], n=1, cutoff=0.5)
@@ -122,26 +124,29 @@ def _verify_packaged(name: str, folder: Path) -> ModelFolder:
 
 
 def _check_folder(name: str, folder: Path, *, source: str, revision: str | None) -> ModelFolder:
-    problems = []
+    problems, hints = [], []
     if not (folder / "config.json").is_file():
         problems.append(f"a model folder must hold `config.json`; {folder} does not")
+        hints.append(f"ls {shlex.quote(str(folder))}")
     if not any((folder / file).is_file() for file in WEIGHT_FILES):
         pickled = (folder / "pytorch_model.bin").is_file()
         found = "only pytorch_model.bin, which may run code when read" if pickled else "none"
         problems.append(f"a model folder must hold `model.safetensors`; got {found} ({folder})")
-    if not any(
-        (folder / file).is_file() for file in ("tokenizer.json", "vocab.txt", "tokenizer.model")
-    ):
+        hints.append(_saving("AutoModel", folder if pickled else "NAME", folder))
+    if not any((folder / file).is_file() for file in TOKENIZER_FILES):
         problems.append(
             f"a model folder must hold its tokenizer (`tokenizer.json`); {folder} does not"
         )
+        hints.append(_saving("AutoTokenizer", "NAME", folder))
     if problems:
-        raise DataError(
-            problems,
-            hint="AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER) "
-            "writes the tokenizer files",
-        )
+        raise DataError(problems, hint=hints[0])
     return ModelFolder(name, folder, source, revision, hash_weights(folder))
+
+
+def _saving(kind: str, source: Path | str, folder: Path) -> str:
+    """Return the command that loads a part of a model and saves it into `folder`."""
+    code = f'{kind}.from_pretrained("{source}").save_pretrained("{folder}")'
+    return f"python -c {shlex.quote(f'from transformers import {kind}; {code}')}"
 
 
 def _fetch(name: str, revision: str | None) -> ModelFolder:

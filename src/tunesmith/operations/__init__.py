@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import shlex
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from tunesmith.core.errors import ForeignError, InterruptedRunError, NotFoundError, TunesmithError
+from tunesmith.core.errors import (
+    ForeignError,
+    InterruptedRunError,
+    NotFoundError,
+    ResourceError,
+    TunesmithError,
+)
+from tunesmith.core.events import Warned
 from tunesmith.core.operation import Operation, Result
 from tunesmith.core.spec import Spec, build_spec
 from tunesmith.operations import check, env, evaluate, fit, predict, runs
 from tunesmith.session import Session
+from tunesmith.store.run_folder import LOCK, is_unfinished
 
 OPERATIONS: dict[str, Operation] = {
     module.OPERATION.name: module.OPERATION for module in (check, fit, evaluate, predict, runs, env)
@@ -38,48 +48,62 @@ def execute(
     """Validate `values` as the spec of operation `name`, run it, record it, and return its result.
 
     Every failure leaves as a `TunesmithError`: what our code cannot name is wrapped in
-    `ForeignError`, Ctrl-C in `InterruptedRunError`.
+    `ForeignError`, Ctrl-C in `InterruptedRunError`. Only `BrokenPipeError`, the reader of standard
+    output having left, is handed on for the door to judge.
     """
     operation = find_operation(name)
     spec = values if isinstance(values, Spec) else build_spec(operation.spec, values, where=where)
     session = session or Session(device=getattr(spec, "device", "auto"))
     identity = None
     if operation.recorded:
-        out = getattr(spec, "out", None)
+        out = str(spec.folder) if isinstance(spec, fit.FitSpec) else getattr(spec, "out", None)
         identity = session.workspace.runs.start(name, spec.model_dump(mode="json"), out=out)
     try:
         result = operation.run(spec, session)
     except TunesmithError as error:
-        _finish(session, identity, "failed", error)
+        _finish(session, identity, "failed", problem=error.to_json())
+        raise
+    except BrokenPipeError:
         raise
     except KeyboardInterrupt:
         stop = InterruptedRunError("the work was stopped before its end", hint=_resume_hint(spec))
-        _finish(session, identity, "interrupted", stop)
+        _finish(session, identity, "interrupted", problem=stop.to_json())
         raise stop from None
     except Exception as failure:
-        wrapped = _wrap(failure)
-        _finish(session, identity, "failed", wrapped)
+        wrapped = wrap_failure(failure)
+        _finish(session, identity, "failed", problem=wrapped.to_json())
         raise wrapped from failure
-    if identity is not None:
-        session.workspace.runs.finish(identity, "done", result=result.to_json())
+    _finish(session, identity, "done", result=result.to_json())
     return result
 
 
-def _finish(session: Session, identity: str | None, status: str, error: TunesmithError) -> None:
-    if identity is not None:
-        session.workspace.runs.finish(identity, status, problem=error.to_json())
-
-
-def _wrap(failure: Exception) -> TunesmithError:
+def wrap_failure(failure: Exception) -> TunesmithError:
+    """Return our error for a failure that no code below has named."""
     first = (str(failure).strip().splitlines() or [""])[0][:300]
+    if isinstance(failure, OSError) and failure.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return ResourceError(f"the disk must have room; got: {first}", hint="df -h")
+    if isinstance(failure, MemoryError) or type(failure).__name__ == "OutOfMemoryError":
+        return ResourceError(
+            f"the memory must be enough; got: {first or 'none left'}",
+            hint="--set training.batch_tokens=256, or a smaller --model",
+        )
     return ForeignError(
         f"{type(failure).__module__}.{type(failure).__name__}: {first}",
         hint="--debug shows where it happened",
     )
 
 
+def _finish(session: Session, identity: str | None, status: str, **outcome: Any) -> None:
+    """Record how a run ended; where the log cannot be written, say so and go on."""
+    if identity is None:
+        return
+    try:
+        session.workspace.runs.finish(identity, status, **outcome)
+    except ResourceError as error:
+        session.emit(Warned(f"the end of this run is not recorded: {error.problems[0]}"))
+
+
 def _resume_hint(spec: Spec) -> str:
-    out = getattr(spec, "out", None)
-    if out and hasattr(spec, "resume"):
-        return f"tunesmith fit {out}/config.lock.yaml --resume"
+    if isinstance(spec, fit.FitSpec) and is_unfinished(spec.folder):
+        return f"tunesmith fit {shlex.quote(str(spec.folder / LOCK))} --resume"
     return "type the same command again"

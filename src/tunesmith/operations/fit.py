@@ -37,6 +37,13 @@ class FitSpec(RowsSpec):
     overwrite: bool = False
     """Replace an earlier run in `out`."""
 
+    @property
+    def folder(self) -> Path:
+        """The folder of the run: `out`, else `runs/NAME` from the data's name."""
+        if self.out is not None:
+            return Path(self.out)
+        return Path("runs") / Path(self.data.removeprefix("hub:")).name.partition(".")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class FitResult:

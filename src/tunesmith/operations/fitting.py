@@ -28,7 +28,7 @@ from tunesmith.stages.tune.job import Fitted, Job
 from tunesmith.stages.tune.rows import encode_rows
 from tunesmith.stages.tune.tracking import tracked
 from tunesmith.store.bundles import Bundle
-from tunesmith.store.run_folder import open_run_folder
+from tunesmith.store.run_folder import open_run_folder, removed_if_unstarted
 
 CANARY_ROWS = 16
 PROBLEM_TYPES = {
@@ -36,7 +36,7 @@ PROBLEM_TYPES = {
     "multilabel": "multi_label_classification",
 }
 SELECTED_ON_VALID = (
-    "Measured on the validation rows, which also chose the {chosen}: "
+    "Measured on the validation rows, which also chose the model: "
     "expect slightly less on new data. "
     "For an unbiased figure: tunesmith evaluate {bundle} TEST, or --set split.test=0.1"
 )
@@ -55,15 +55,15 @@ class Tuned:
 def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
     """Return the result of tuning as `spec` says, after the bundle was written."""
     started = time.perf_counter()
-    out = Path(spec.out) if spec.out is not None else _default_out(spec.data)
+    out = spec.folder
     spec = spec.model_copy(update={"out": str(out)})
     prepared = prepare(spec, session, method=spec.method.name)
-    refuse_faults(prepared.findings, data=spec.data)
+    refuse_faults(prepared.findings, spec)
     for finding in prepared.findings:
         if finding.severity == "warning":
             session.emit(Warned(finding.message))
-    _open_folder(spec, out, prepared)
-    with threads(spec.training.threads) as count:
+    _open_folder(spec, session, out, prepared)
+    with removed_if_unstarted(out), threads(spec.training.threads) as count:
         tuned = _tune(spec, session, prepared, out=out, thread_count=count)
         bundle = _write(spec, session, tuned)
     return FitResult(
@@ -74,15 +74,12 @@ def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
     )
 
 
-def _default_out(data: str) -> Path:
-    return Path("runs") / Path(data.removeprefix("hub:")).name.partition(".")[0]
-
-
-def _open_folder(spec: FitSpec, out: Path, prepared: Prepared) -> None:
+def _open_folder(spec: FitSpec, session: Session, out: Path, prepared: Prepared) -> None:
     settings = spec.model_dump(mode="json", exclude={"resume", "overwrite"})
     facts = {
         "data": prepared.fingerprints,
         "model": prepared.backbone.card.sha256,
+        "device": str(session.device),
         "packages": package_versions(),
     }
     open_run_folder(out, settings, facts, overwrite=spec.overwrite, resume=spec.resume)
@@ -129,9 +126,14 @@ def _write(spec: FitSpec, session: Session, tuned: Tuned) -> Bundle:
     split = "test" if prepared.splits.test else "valid"
     examples = getattr(prepared.splits, split)
     session.emit(Said(f"evaluating on {len(examples):,} {split} rows"))
-    marked = mark_engine(engine, examples, seed=spec.seed, emit=session.emit)
     path = job.out / "bundle"
-    report = make_report(marked, _background(spec, tuned, split=split, bundle=path))
+    notes = [SELECTED_ON_VALID.format(bundle=path)] if split == "valid" else []
+    if split == "test":
+        notes += _finish(tuned)
+    marked = mark_engine(engine, examples, seed=spec.seed, emit=session.emit)
+    if split == "valid":
+        notes += _finish(tuned)
+    report = make_report(marked, _background(spec, tuned, split=split, notes=notes))
     manifest = _manifest(spec, tuned)
 
     def fill(folder: Path) -> None:
@@ -142,6 +144,12 @@ def _write(spec: FitSpec, session: Session, tuned: Tuned) -> Bundle:
         (folder / "README.md").write_text(make_card(report, manifest), encoding="utf-8")
 
     return session.save(path, manifest, fill)
+
+
+def _finish(tuned: Tuned) -> list[str]:
+    """Let the method use the validation rows too, once they have measured it; say what it did."""
+    finish = tuned.fitted.finish
+    return [finish()] if finish is not None else []
 
 
 def _save_model(folder: Path, engine: Engine) -> None:
@@ -188,10 +196,8 @@ def _plain_note(lacks: tuple[str, ...], kind: str) -> str:
     )
 
 
-def _background(spec: FitSpec, tuned: Tuned, *, split: str, bundle: Path) -> Background:
+def _background(spec: FitSpec, tuned: Tuned, *, split: str, notes: list[str]) -> Background:
     prepared, fitted = tuned.prepared, tuned.fitted
-    chosen = "regularisation strength" if spec.method.name == "probe" else "checkpoint"
-    notes = [SELECTED_ON_VALID.format(chosen=chosen, bundle=bundle)] if split == "valid" else []
     card = prepared.backbone.card
     curve = None
     if fitted.losses:

@@ -5,10 +5,11 @@ They read the rows, load the model and judge the two together.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from tunesmith.core.data_spec import RowsSpec
-from tunesmith.core.errors import DataError
+from tunesmith.core.errors import DataError, SpecError
 from tunesmith.core.events import Said
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.data.fingerprints import fingerprint_examples
@@ -21,6 +22,7 @@ from tunesmith.tasks import make_task
 from tunesmith.tasks.task import Task
 
 LARGEST_STRIDE = 64
+FAULTS_OF_SETTINGS = {"max_length_above_context", "stride_above_window"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +62,29 @@ def prepare(spec: RowsSpec, session: Session, *, method: str = "full") -> Prepar
     return Prepared(splits, task, backbone, reading, findings, fingerprints)
 
 
-def refuse_faults(findings: tuple[Finding, ...], *, data: str) -> None:
-    """Raise `DataError` with every hard fault of the check, where there is one."""
+def refuse_faults(findings: tuple[Finding, ...], spec: RowsSpec) -> None:
+    """Raise `DataError` with every hard fault of the check, where there is one.
+
+    Where the settings alone are at fault it is a `SpecError`.
+    """
     faults = [finding for finding in findings if finding.severity == "fault"]
     if faults:
         problems = [
             finding.message + (f" ({', '.join(finding.places[:5])})" if finding.places else "")
             for finding in faults
         ]
-        raise DataError(problems, hint=f"tunesmith check {data} shows everything that was found")
+        of_settings = all(finding.name in FAULTS_OF_SETTINGS for finding in faults)
+        raise (SpecError if of_settings else DataError)(problems, hint=_check_command(spec))
+
+
+def _check_command(spec: RowsSpec) -> str:
+    """Return the command that shows everything that was found in these rows."""
+    words = ["tunesmith", "check", spec.data, "--task", spec.task, "--model", spec.model.name]
+    for split, path in (("valid", spec.valid), ("test", spec.test)):
+        words += [f"--{split}", path] if path else []
+    for role, name in spec.column.items():
+        words += ["--column", f"{role}={name}"]
+    return shlex.join(words)
 
 
 def choose_reading(recipe: ModelRecipe, backbone: Backbone, task: Task, *, method: str) -> Reading:

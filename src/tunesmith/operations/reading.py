@@ -38,12 +38,12 @@ def stream_for(
 ) -> Iterator[Example]:
     """Yield the rows of a file, or of standard input (`-`), with or without gold answers.
 
-    Raises `SpecError` where standard input is a terminal that nobody will type rows into.
+    Raises `SpecError` where standard input is closed, or a terminal that nobody types rows into.
     """
     task = with_columns(task, columns)
     if source != "-":
         return stream_examples(source, task, require_gold=False)
-    if sys.stdin.isatty():
+    if sys.stdin is None or sys.stdin.isatty():
         raise SpecError(
             "predict needs texts, `--data FILE`, or rows on standard input; got none",
             hint='tunesmith predict BUNDLE "some text"',

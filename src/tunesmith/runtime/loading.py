@@ -22,11 +22,15 @@ def load_engine(bundle: Bundle | Path | str, *, device: torch.device | None = No
     if not isinstance(bundle, Bundle):
         bundle = read_bundle(bundle)
     device = device or torch.device("cpu")
-    reading = Reading(**bundle.manifest["reading"])
-    family = bundle.task.head
-    model = load_head(
-        family, bundle.model_folder, pooling=bundle.manifest["pooling"], reading=reading
-    )
+    try:
+        reading = Reading(**bundle.manifest["reading"])
+        pooling = bundle.manifest["pooling"]
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"`bundle.json` must say how texts are read; {error} ({bundle.path})",
+            hint="run `tunesmith fit` again",
+        ) from error
+    model = load_head(bundle.task.head, bundle.model_folder, pooling=pooling, reading=reading)
     expected = len(bundle.task.outputs())
     if model.linear.out_features != expected:
         raise DataError(

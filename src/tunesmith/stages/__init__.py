@@ -1,1 +1,1 @@
-"""The stages between rows and results; each knows nothing of the others, `operations/` joins them."""
+"""The stages between rows and results. None knows another; `operations/` joins them."""

@@ -1,7 +1,8 @@
 """A bundle on disk: one self-describing, hashed folder that every later verb reads.
 
-`bundle.json` lists the sha256 of every other file and that of its own fields, and is written in one
-canonical form, so that a change of any byte is noticed. Nothing in it is ever executed: safetensors and JSON only.
+`bundle.json` lists the sha256 of every other file and that of its own fields, and is written in
+one canonical form, so that a change of any byte is noticed. Nothing in it is ever executed:
+safetensors and JSON only.
 """
 
 from __future__ import annotations

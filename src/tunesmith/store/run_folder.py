@@ -5,10 +5,11 @@ A folder where something stands already is refused.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import reprlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,22 @@ def open_run_folder(
     write_file(
         lock, yaml.safe_dump({**settings, "lock": dict(facts)}, sort_keys=False, allow_unicode=True)
     )
+
+
+def is_unfinished(out: Path) -> bool:
+    """Tell whether `out` holds a run without its bundle."""
+    return os.path.isfile(out / LOCK) and not (out / "bundle").exists()
+
+
+@contextlib.contextmanager
+def removed_if_unstarted(out: Path) -> Iterator[None]:
+    """Remove the run's folder where the block fails before it saved anything to resume from."""
+    try:
+        yield
+    except Exception:
+        if is_unfinished(out) and not list_checkpoints(out):
+            shutil.rmtree(out, ignore_errors=True)
+        raise
 
 
 def read_lock(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

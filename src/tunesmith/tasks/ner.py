@@ -269,9 +269,10 @@ def _read_tagged(reader: Reader) -> tuple[WordsInput | None, tuple[Span, ...] | 
     try:
         return inputs, spans_of([str(tag) for tag in tags], inputs)
     except ValueError:
-        wrong = next(tag for tag in tags if not _is_tag(str(tag)))
+        place = next(number for number, tag in enumerate(tags) if not _is_tag(str(tag)))
         reader.add(
-            "each tag must be `O` or a prefix of BIO, BIOES, BMES or BILOU and a type", wrong
+            "each tag must be `O` or a prefix of BIO, BIOES, BMES or BILOU and a type",
+            f"`{tags[place]}` for `{tokens[place]}`, token {place + 1} of the row",
         )
         return None, None
 

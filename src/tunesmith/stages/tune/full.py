@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -57,7 +56,7 @@ def _run(job: Job, tuning: Tuning, fitted: Fitted) -> None:
         interval = job.recipe.checkpoint_steps
         scheduled = step.index % interval == 0 if interval else validated
         if scheduled or fitted.best_step == step.index or step.index == tuning.total_steps:
-            save_checkpoint(checkpoint_folder(job.out, step.index), tuning, asdict(fitted))
+            save_checkpoint(checkpoint_folder(job.out, step.index), tuning, fitted.to_json())
             keep_checkpoints(job.out, {step.index, fitted.best_step})
         if validated and _is_exhausted(job, fitted):
             fitted.reasons.append(f"stopped early: no gain in {job.recipe.patience} validations")
@@ -171,7 +170,7 @@ def _validate(job: Job, fitted: Fitted, step: int) -> None:
     fitted.validations.append((step, value))
     if is_best:
         fitted.best_step = step
-    job.emit(Validated(step, job.task.selection, value, is_best))
+    job.emit(Validated(step, job.task.selection, value, is_best, f"step {step}"))
 
 
 def _is_exhausted(job: Job, fitted: Fitted) -> bool:

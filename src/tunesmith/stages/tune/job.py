@@ -36,7 +36,11 @@ class Job:
 
 @dataclass(slots=True)
 class Fitted:
-    """How the tuning went: the curve, its cost, and the choices made with their reasons."""
+    """How the tuning went: the curve, its cost, and the choices made with their reasons.
+
+    `finish` is what the method still does with the validation rows once they have measured the
+    model, where it does anything: it changes the model and returns a sentence for the report.
+    """
 
     steps: int = 0
     best_step: int = 0
@@ -45,10 +49,11 @@ class Fitted:
     losses: list[tuple[int, float]] = field(default_factory=list)
     validations: list[tuple[int, float]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    finish: Callable[[], str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields under their own names."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "finish"}
 
 
 def selection_score(job: Job) -> float:

@@ -6,6 +6,9 @@ The strength of the regularisation is chosen on the validation rows.
 from __future__ import annotations
 
 import time
+from functools import partial
+
+import numpy as np
 
 from tunesmith.core.events import Progress, Said, Validated
 from tunesmith.core.methods import Probe
@@ -17,45 +20,64 @@ from tunesmith.stages.tune.linear import fit_linear, set_linear
 def fit_probe(job: Job, method: Probe) -> Fitted:
     """Fit the head of `job.model` and leave everything below it as it was.
 
-    Source: linear probing (Alain & Bengio 2017) with L2-regularised logistic regression.
+    The strength is chosen on the validation rows; `finish` then fits the head once more on all rows
+    with it. Source: linear probing (Alain & Bengio 2017) with L2-regularised logistic regression.
     """
     started = time.perf_counter()
-    job.emit(Said(f"reading {len(job.train.windows):,} windows once through the frozen model"))
-    vectors = window_vectors(job.engine, job.train.windows)
-    valid_vectors = window_vectors(job.engine, job.valid.windows)
-    targets = job.train.flat_targets()
-    inputs = [example.inputs for example in job.valid.examples]
-    outputs = len(job.task.outputs())
-
-    tried: list[tuple[int, float]] = []
-    best_value, best_strength = -1.0, method.strengths[0]
-    for number, strength in enumerate(method.strengths, start=1):
-        weight, bias = fit_linear(
-            vectors,
-            targets,
-            outputs=outputs,
-            strength=strength,
-            max_iterations=method.max_iterations,
-        )
-        logits = valid_vectors @ weight.T + bias
-        merged = merge_windows([(job.valid.windows, logits)], inputs, outputs=outputs)
-        value = marked_score(job.task, job.valid, merged)
-        tried.append((number, value))
-        improved = value > best_value
-        if improved:
-            best_value, best_strength = value, strength
-            set_linear(job.model.linear, weight, bias)
-        job.emit(Validated(number, job.task.selection, value, improved))
-        job.emit(
-            Progress(
-                "fitting the head", number, len(method.strengths), "strengths", f"C={strength:g}"
-            )
-        )
+    count = len(job.train.windows) + len(job.valid.windows)
+    job.emit(Said(f"reading {count:,} windows once through the frozen model"))
+    train = window_vectors(job.engine, job.train.windows)
+    valid = window_vectors(job.engine, job.valid.windows)
+    strength, value = _choose_strength(job, method, train, valid)
     return Fitted(
-        tokens=int(job.train.lengths.sum()),
+        tokens=int(job.train.lengths.sum() + job.valid.lengths.sum()),
         seconds=time.perf_counter() - started,
         reasons=[
-            f"strength {best_strength:g}: best of {len(tried)} on the validation rows "
-            f"({best_value:.3f})"
+            f"strength {strength:g}: best of {len(method.strengths)} on the validation rows "
+            f"({value:.3f})"
         ],
+        finish=partial(_fit_all, job, method, (train, valid), strength),
+    )
+
+
+def _choose_strength(
+    job: Job, method: Probe, train: np.ndarray, valid: np.ndarray
+) -> tuple[float, float]:
+    """Leave the best head on the validation rows in the model; return its strength and score."""
+    inputs = [example.inputs for example in job.valid.examples]
+    targets = job.train.flat_targets()
+    outputs = len(job.task.outputs())
+    best_strength, best_value = method.strengths[0], -1.0
+    for number, strength in enumerate(method.strengths, start=1):
+        weight, bias = _fit(method, train, targets, outputs, strength)
+        logits = valid @ weight.T + bias
+        merged = merge_windows([(job.valid.windows, logits)], inputs, outputs=outputs)
+        value = marked_score(job.task, job.valid, merged)
+        is_best = value > best_value
+        if is_best:
+            best_strength, best_value = strength, value
+            set_linear(job.model.linear, weight, bias)
+        state = f"strength {strength:g}"
+        job.emit(Validated(number, job.task.selection, value, is_best, state))
+        job.emit(Progress("fitting the head", number, len(method.strengths), "strengths", state))
+    return best_strength, best_value
+
+
+def _fit_all(
+    job: Job, method: Probe, vectors: tuple[np.ndarray, np.ndarray], strength: float
+) -> str:
+    """Fit the head on train and validation rows together."""
+    targets = np.concatenate([job.train.flat_targets(), job.valid.flat_targets()])
+    outputs = len(job.task.outputs())
+    weight, bias = _fit(method, np.concatenate(vectors), targets, outputs, strength)
+    set_linear(job.model.linear, weight, bias)
+    rows = len(job.train.examples) + len(job.valid.examples)
+    return f"The bundle's head was fitted on the train and valid rows together ({rows:,})."
+
+
+def _fit(
+    method: Probe, vectors: np.ndarray, targets: np.ndarray, outputs: int, strength: float
+) -> tuple[np.ndarray, np.ndarray]:
+    return fit_linear(
+        vectors, targets, outputs=outputs, strength=strength, max_iterations=method.max_iterations
     )
