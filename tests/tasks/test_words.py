@@ -10,7 +10,8 @@ from tunesmith.tasks.words import join_words, split_words
 
 SCRIPTS = st.text(
     st.sampled_from(
-        "abcXYZéß 019_-.,!?'\"\t\n 冰拿铁々〇。，「」ａＢ１カタひらไทย한국어😀👩‍💻\u0301\u200b\u3000ｶ"
+        "abcXYZéß 019_-.,!?'\"\t\n"
+        " 冰拿铁々〇。，「」ａＢ１カタひらไทย한국어😀👩‍💻\u0301\u200b\u3000ｶ"
     )
 )
 ANYTHING = SCRIPTS | st.text(max_size=40)

@@ -11,6 +11,7 @@ from tunesmith.core.methods import named
 from tunesmith.core.recipe import ModelRecipe, SplitRecipe
 from tunesmith.core.spec import Spec
 
+Language = Literal["en", "zh-CN"]
 TaskKind = Literal["classification", "multilabel", "ner"]
 
 LARGEST_SEED = 2**32 - 1

@@ -48,6 +48,7 @@ class Spec(Part):
 
 SpecT = TypeVar("SpecT", bound=Part)
 PRINT_SPEC = "--print-spec shows every setting"
+LONGEST_SHOWN = 80
 
 
 def build_spec(spec: type[SpecT], values: Mapping[str, Any], *, where: str = "") -> SpecT:
@@ -108,8 +109,7 @@ def _problem(spec: type[BaseModel], fault: Mapping[str, Any], where: str) -> Pro
     path = _path(spec, fault["loc"])
     context = fault.get("ctx", {})
     given = fault["input"]
-    found = repr(given) if isinstance(given, str | int | float) else ""
-    found = "null" if given is None else found
+    found = _shown(given)
     match fault["type"]:
         case "extra_forbidden":
             subject = _subject(spec, fault["loc"], path)
@@ -143,6 +143,17 @@ def _problem(spec: type[BaseModel], fault: Mapping[str, Any], where: str) -> Pro
             return Problem(
                 f"`{path}` must be {more}" if more else f"`{path}`: {must}", found, where
             )
+
+
+def _shown(value: Any) -> str:
+    """Return a refused value as a message shows it: never longer than a line, however large."""
+    if value is None:
+        return "null"
+    if isinstance(value, str | int | float):
+        text = repr(value)
+        return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
+    kinds: dict[type, str] = {list: "a list", tuple: "a list", dict: "a group of settings"}
+    return kinds.get(type(value), f"a {type(value).__name__}")
 
 
 def _path(spec: type[BaseModel], location: tuple[str | int, ...]) -> str:

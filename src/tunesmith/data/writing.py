@@ -183,12 +183,12 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             problem = Problem(f"the disk of `{path}` must have room", "none left")
             raise ResourceError(problem, hint=f"df -h {shlex.quote(str(path.parent))}") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             problem = Problem(f"`{path}` must be writable", str(error.strerror))
-            raise SpecError(problem, hint=f"ls -ld {shlex.quote(str(path.parent))}") from error
+            raise ResourceError(problem, hint=f"ls -ld {shlex.quote(str(path.parent))}") from error
         raise
 
 

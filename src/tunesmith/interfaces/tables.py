@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import singledispatch
 from typing import Any
@@ -21,6 +22,7 @@ from tunesmith.operations.predict import PredictResult
 from tunesmith.operations.runs import RunsResult
 
 SHOWN_CLASSES = 30
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 STYLES = {"fault": "bold red", "warning": "yellow", "note": "dim"}
 
 
@@ -33,7 +35,7 @@ class _PlainConsole(Console):
 
 
 def _console() -> Console:
-    return _PlainConsole(highlight=False, soft_wrap=False)
+    return _PlainConsole(highlight=False, soft_wrap=False, markup=False)
 
 
 @singledispatch
@@ -163,23 +165,29 @@ def _print_classes(console: Console, classes: Sequence[Mapping[str, Any]]) -> No
 def _show_prediction(prediction: Mapping[str, Any]) -> Text:
     shown = Text()
     if "label" in prediction:
-        shown.append(prediction["label"], style="bold")
+        shown.append(_visible(prediction["label"]), style="bold")
         shown.append(f"  {prediction['confidence']:.3f}", style="dim")
     elif "labels" in prediction:
         pairs = zip(prediction["labels"], prediction["confidences"], strict=True)
         shown.append(
-            ", ".join(f"{label} {value:.3f}" for label, value in pairs) or "no label", style="bold"
+            ", ".join(f"{_visible(label)} {value:.3f}" for label, value in pairs) or "no label",
+            style="bold",
         )
     else:
         found = [
-            f"{item['text']} ({item['type']} {item['confidence']:.2f})"
+            f"{_visible(item['text'])} ({_visible(item['type'])} {item['confidence']:.2f})"
             for item in prediction["entities"]
         ]
         shown.append(", ".join(found) or "no entity", style="bold")
-    shown.append(f"  {prediction['text']}")
+    shown.append(f"  {_visible(prediction['text'])}")
     for label, score in sorted(prediction.get("scores", {}).items(), key=lambda pair: -pair[1]):
-        shown.append(f"\n    {score:.4f}  {label}", style="dim")
+        shown.append(f"\n    {score:.4f}  {_visible(label)}", style="dim")
     return shown
+
+
+def _visible(text: str) -> str:
+    """Return text whose control characters are shown, so that a terminal does not obey them."""
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
 
 
 def _headline(run: Mapping[str, Any]) -> str:

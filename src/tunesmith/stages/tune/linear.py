@@ -25,9 +25,7 @@ def fit_linear(
     model = LogisticRegression(C=strength, max_iter=max_iterations)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.filterwarnings(
-            "ignore", message="Label not .* is present in all training examples"
-        )
+        warnings.filterwarnings("ignore", message="Label .* is present in all training examples")
         if targets.ndim > 1:
             weight, bias = _fit_sigmoids(model, vectors / scale, targets)
         else:

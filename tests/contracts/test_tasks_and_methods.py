@@ -1,0 +1,120 @@
+"""What holds of every task with every method. A new task or method is one row of these tables."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import tunesmith
+from tunesmith.core.methods import METHODS
+from tunesmith.runtime.canary import canary_difference
+from tunesmith.runtime.loading import load_engine
+from tunesmith.tasks import TASKS
+
+
+def _classification(number):
+    word = "good" if number % 2 else "bad"
+    return {"text": f"the card {number} is {word}", "label": word}
+
+
+def _multilabel(number):
+    labels = [name for name, word in (("G", "good"), ("B", "bad")) if (number >> (name == "B")) % 2]
+    words = [{"G": "good", "B": "bad"}[name] for name in labels]
+    return {"text": f"the order {number} is {' '.join(words)}", "labels": labels}
+
+
+def _ner(number):
+    text = f"my order {number} is a card"
+    start = text.index("card")
+    entities = [{"start": start, "end": start + 4, "type": "ITEM"}]
+    return {"text": text, "entities": entities if number % 3 else []}
+
+
+ROWS = {"classification": _classification, "multilabel": _multilabel, "ner": _ner}
+EVERY_PAIR = [(task, method) for task in TASKS for method in METHODS]
+
+
+def test_every_task_has_rows_here():
+    assert set(ROWS) == set(TASKS)
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory, tiny_model):
+    """Fit each pair once; give the results by (task, method)."""
+    results = {}
+    for task, method in EVERY_PAIR:
+        folder = tmp_path_factory.mktemp(f"{task}-{method}")
+        rows = [ROWS[task](number) for number in range(80)]
+        data = folder / "rows.jsonl"
+        data.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        results[task, method] = tunesmith.fit(
+            str(data),
+            task=task,
+            method=method,
+            model=str(tiny_model),
+            training={
+                "learning_rate": 2e-3,
+                "epochs": 12,
+                "batch_tokens": 128,
+                "evaluate_every": 20,
+                "patience": 0,
+            },
+            out=str(folder / "run"),
+        )
+    return results
+
+
+@pytest.mark.parametrize(("task", "method"), EVERY_PAIR)
+def test_loaded_bundle_answers_as_the_tuned_model_did(fitted, task, method):
+    bundle = fitted[task, method].bundle
+    assert canary_difference(load_engine(bundle), bundle / "canary.jsonl") < 1e-4
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_full_tuning_lowers_the_loss_and_learns_an_easy_task(fitted, task):
+    result = fitted[task, "full"]
+    losses = [step["loss"] for step in result.report["curve"]["steps"]]
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+    headline = result.report["headline"][0]
+    assert result.measures[headline].value > 0.8
+
+
+@pytest.mark.parametrize(("task", "method"), EVERY_PAIR)
+def test_bundle_holds_what_the_design_lists(fitted, task, method):
+    bundle = fitted[task, method].bundle
+    names = {path.name for path in bundle.iterdir()}
+    assert {
+        *("bundle.json", "model", "report.json", "report.html"),
+        *("bad_cases.jsonl", "canary.jsonl", "README.md"),
+    } <= names
+    manifest = json.loads((bundle / "bundle.json").read_text("utf-8"))
+    assert manifest["task"]["kind"] == task
+    assert manifest["method"]["name"] == method
+    config = json.loads((bundle / "model" / "config.json").read_text("utf-8"))
+    outputs = load_engine(bundle).task.outputs()
+    assert [config["id2label"][str(index)] for index in range(len(outputs))] == list(outputs)
+
+
+@pytest.mark.parametrize(("task", "method"), EVERY_PAIR)
+def test_evaluating_the_same_rows_again_gives_the_same_measures(fitted, task, method, tmp_path):
+    result = fitted[task, method]
+    rows = "".join(json.dumps(ROWS[task](number)) + "\n" for number in range(80, 110))
+    data = tmp_path / "test.jsonl"
+    data.write_text(rows, "utf-8")
+    first, second = (tunesmith.evaluate(str(result.bundle), str(data)) for _ in range(2))
+    assert first.report["measures"] == second.report["measures"]
+    assert first.report["data"]["rows"] == 30
+
+
+@pytest.mark.parametrize(("task", "method"), EVERY_PAIR)
+def test_answers_do_not_depend_on_the_order_of_the_rows(fitted, task, method):
+    texts = [ROWS[task](number)["text"] for number in range(100, 112)] + ["", "订单很好"]
+    bundle = str(fitted[task, method].bundle)
+    forward = tunesmith.predict(bundle, texts=texts, all_scores=True).predictions
+    backward = tunesmith.predict(bundle, texts=texts[::-1], all_scores=True).predictions
+    assert [row["text"] for row in forward] == texts
+    for ours, theirs in zip(forward, backward[::-1], strict=True):
+        assert ours.get("label") == theirs.get("label")
+        assert ours.get("tags") == theirs.get("tags")
+        assert ours.get("scores", {}) == pytest.approx(theirs.get("scores", {}), abs=1e-4)
