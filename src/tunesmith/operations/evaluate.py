@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from tunesmith.core.data_spec import LARGEST_SEED, Columns, OptionalPathText, PathText
+from tunesmith.core.data_spec import LARGEST_SEED, Columns, Language, OptionalPathText, PathText
 from tunesmith.core.measures import Measure
 from tunesmith.core.operation import Operation
 from tunesmith.core.spec import Spec
@@ -34,6 +34,9 @@ class EvaluateSpec(Spec):
 
     device: str = "auto"
     """Device that computes: auto, cpu, cuda, cuda:1."""
+
+    language: Language = "en"
+    """Language of the report page."""
 
     out: OptionalPathText = None
     """Folder for report.json, report.html, bad_cases.jsonl and confusion.csv; none writes no files.
@@ -103,7 +106,7 @@ def run(spec: EvaluateSpec, session: Session) -> EvaluateResult:
     )
     if out is not None:
         with new_files(out) as folder:
-            write_report(folder, report, marked)
+            write_report(folder, report, marked, language=spec.language)
     return EvaluateResult(str(bundle.path), bundle.fingerprint, report, spec.out)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.data_spec import OptionalPathText, RowsSpec
+from tunesmith.core.data_spec import Language, OptionalPathText, RowsSpec
 from tunesmith.core.measures import Measure
 from tunesmith.core.methods import Full, Method
 from tunesmith.core.operation import Operation
@@ -27,6 +27,9 @@ class FitSpec(RowsSpec):
 
     device: str = "auto"
     """Device that computes: auto, cpu, cuda, cuda:1."""
+
+    language: Language = "en"
+    """Language of the report page."""
 
     out: OptionalPathText = None
     """Folder of the run; none makes `runs/NAME` from the data's name."""

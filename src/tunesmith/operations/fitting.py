@@ -138,7 +138,7 @@ def _write(spec: FitSpec, session: Session, tuned: Tuned) -> Bundle:
 
     def fill(folder: Path) -> None:
         _save_model(folder / "model", engine)
-        write_report(folder, report, marked)
+        write_report(folder, report, marked, language=spec.language)
         canary = make_canary(engine, sample_examples(examples, CANARY_ROWS, seed=spec.seed))
         (folder / "canary.jsonl").write_text(canary, encoding="utf-8")
         (folder / "README.md").write_text(make_card(report, manifest), encoding="utf-8")

@@ -65,7 +65,9 @@ def make_report(marked: Marked, background: Background) -> dict[str, Any]:
     }
 
 
-def write_report(folder: Path, report: Mapping[str, Any], marked: Marked) -> None:
+def write_report(
+    folder: Path, report: Mapping[str, Any], marked: Marked, *, language: str = "en"
+) -> None:
     """Write report.json, report.html and bad_cases.jsonl, and confusion.csv where it applies.
 
     Only tasks with one answer a row have confusions.
@@ -73,7 +75,7 @@ def write_report(folder: Path, report: Mapping[str, Any], marked: Marked) -> Non
     (folder / "report.json").write_text(
         json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
     )
-    (folder / "report.html").write_text(render_page(report), encoding="utf-8")
+    (folder / "report.html").write_text(render_page(report, language=language), encoding="utf-8")
     with (folder / "bad_cases.jsonl").open("w", encoding="utf-8") as stream:
         for mistake in list_mistakes(marked):
             stream.write(json.dumps(mistake, ensure_ascii=False) + "\n")
