@@ -11,7 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, BinaryIO, TypeAlias, cast
@@ -104,7 +104,8 @@ def _peekable(stream: BinaryIO) -> Iterator[BinaryIO]:
     try:
         yield cast("BinaryIO", buffered)
     finally:
-        buffered.detach()  # a BufferedReader that is dropped would close the caller's stream
+        with suppress(ValueError):  # the caller may have closed his stream already
+            buffered.detach()  # a BufferedReader that is dropped would close the caller's stream
 
 
 def _nearest(path: Path) -> str:

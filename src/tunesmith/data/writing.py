@@ -15,7 +15,7 @@ import secrets
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any
@@ -95,7 +95,7 @@ def open_writer(
     path = Path(os.path.realpath(target))
     known = _kind_of(target, kind)
     _check_target(path, overwrite=overwrite, inputs=inputs)
-    if path.exists() and not path.is_file():  # a pipe or a device, which nothing can replace
+    if os.path.exists(path) and not path.is_file():  # a pipe or a device, which nothing can replace
         with _open_text(path, "w", path) as stream:
             yield RowWriter(_file_put(stream, path), kind=known)
         return
@@ -108,7 +108,8 @@ def open_writer(
                 os.fsync(stream.fileno())
                 part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _kind_of(target: str | os.PathLike[str], kind: str | None) -> str:
@@ -129,16 +130,17 @@ def _kind_of(target: str | os.PathLike[str], kind: str | None) -> str:
 
 
 def _check_target(path: Path, *, overwrite: bool, inputs: Iterable[str | os.PathLike[str]]) -> None:
-    if path.is_dir():
+    if os.path.isdir(path):
         hint = f"--out {shlex.quote(str(path / 'rows.jsonl'))}"
         raise SpecError(Problem(f"`{path}` must be a file", "a folder"), hint=hint)
-    if path.parent.exists() and not path.parent.is_dir():
-        hint = f"--out {shlex.quote(str(path.parent.with_name(path.name)))}"
-        raise SpecError(Problem(f"`{path.parent}` must be a folder", "a file"), hint=hint)
+    for above in path.parents:
+        if above.is_file():
+            hint = f"--out {shlex.quote(str(above.with_name(path.name)))}"
+            raise SpecError(Problem(f"`{above}` must be a folder", "a file"), hint=hint)
     if not path.parent.is_dir():
         problem = Problem(f"the folder `{path.parent}` must exist", "no such folder")
         raise NotFoundError(problem, hint=f"mkdir -p {shlex.quote(str(path.parent))}")
-    if path.is_file():
+    if os.path.isfile(path):
         if any(os.path.exists(other) and path.samefile(other) for other in inputs):
             other = path.with_name(f"{path.stem}.out{path.suffix}")
             raise SpecError(
@@ -189,6 +191,9 @@ def _translated(path: Path) -> Iterator[None]:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             problem = Problem(f"`{path}` must be writable", str(error.strerror))
             raise ResourceError(problem, hint=f"ls -ld {shlex.quote(str(path.parent))}") from error
+        if error.errno == errno.ENAMETOOLONG:
+            problem = Problem("the name of a file must be one the disk takes", str(error.strerror))
+            raise SpecError(problem, hint="--out FILE.jsonl") from error
         raise
 
 

@@ -22,6 +22,7 @@ from tunesmith.core.errors import InterruptedRunError, SpecError, TunesmithError
 from tunesmith.core.operation import Operation
 from tunesmith.core.spec import Spec, build_spec
 from tunesmith.interfaces.flags import flags_of, settings_argument, settings_from
+from tunesmith.interfaces.terminal import visible
 from tunesmith.operations import OPERATIONS, execute, wrap_failure
 from tunesmith.operations.predict import PredictSpec
 
@@ -181,7 +182,7 @@ def _reporting(*, as_json: bool, debug: bool) -> Iterator[None]:
         error = _our_error(failure)
         if as_json:
             _print(json.dumps(error.to_json(), ensure_ascii=False))
-        _print(f"Error: {error}", to_errors=True)
+        _print(visible(f"Error: {error}"), to_errors=True)
         raise typer.Exit(error.exit_status) from None
 
 

@@ -110,8 +110,8 @@ def _flag(name: str, field: FieldInfo) -> Flag | None:
     parameter = inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=False if kind is bool else None,
-        annotation=Annotated[bool if kind is bool else kind | None, option],
+        default=None,
+        annotation=Annotated[kind | None, option],
     )
     return Flag(name, parameter)
 

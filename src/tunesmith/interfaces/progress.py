@@ -17,8 +17,10 @@ from rich.progress import (
 from rich.progress import (
     Progress as Bar,
 )
+from rich.text import Text
 
 from tunesmith.core.events import Event, Progress, Said, Step, Validated, Warned
+from tunesmith.interfaces.terminal import visible
 
 SPEED_STEPS = 50
 
@@ -74,20 +76,22 @@ class _Listener:
     def _show(self, event: Event) -> None:
         match event:
             case Said(text):
-                self._console.print(text, style="dim", markup=False)
+                self._say(text, style="dim")
             case Warned(text):
-                self._console.print(f"warning: {text}", style="yellow", markup=False)
+                self._say(f"warning: {text}", style="yellow")
             case Step():
                 self._show_step(event)
             case Validated():
                 mark = " (best so far)" if event.best else ""
-                self._console.print(
-                    f"{event.state}: validation {event.measure} {event.value:.4f}{mark}"
-                    + (f", loss {self._loss:.4f}" if self._loss else ""),
-                    markup=False,
+                loss = f", loss {self._loss:.4f}" if self._loss else ""
+                self._say(
+                    f"{event.state}: validation {event.measure} {event.value:.4f}{mark}{loss}"
                 )
             case Progress():
                 self._move(event.stage, event.done, event.total, event.note)
+
+    def _say(self, text: str, *, style: str = "") -> None:
+        self._console.print(Text(visible(text), style=style))
 
     def _show_step(self, step: Step) -> None:
         self._recent.append((step.tokens, step.seconds))

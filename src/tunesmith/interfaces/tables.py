@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from functools import singledispatch
 from typing import Any
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.core.measures import Measure
+from tunesmith.interfaces.terminal import visible
 from tunesmith.operations.check import CheckResult
 from tunesmith.operations.env import EnvResult
 from tunesmith.operations.evaluate import EvaluateResult
@@ -22,7 +22,6 @@ from tunesmith.operations.predict import PredictResult
 from tunesmith.operations.runs import RunsResult
 
 SHOWN_CLASSES = 30
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 STYLES = {"fault": "bold red", "warning": "yellow", "note": "dim"}
 
 
@@ -33,9 +32,13 @@ class _PlainConsole(Console):
         """Hand on the failure."""
         raise BrokenPipeError
 
+    def say(self, text: str, *, style: str = "") -> None:
+        """Print text as it stands: a line is never broken, and nothing in it is obeyed."""
+        self.print(_plain(text, style=style), soft_wrap=True)
 
-def _console() -> Console:
-    return _PlainConsole(highlight=False, soft_wrap=False, markup=False)
+
+def _console() -> _PlainConsole:
+    return _PlainConsole(highlight=False, soft_wrap=False, markup=False, emoji=False)
 
 
 @singledispatch
@@ -48,13 +51,14 @@ def show(result: Any) -> None:
 def _(result: CheckResult) -> None:
     console = _console()
     rows = ", ".join(f"{name} {count:,}" for name, count in result.rows.items() if count)
-    table = Table(title=f"{result.data}: {rows} rows", box=box.SIMPLE, title_justify="left")
+    console.say(f"{result.data}: {rows} rows", style="italic")
+    table = Table(box=box.SIMPLE)
     for column in ("", "check", "found"):
         table.add_column(column, overflow="fold")
     for finding in result.findings:
-        text = Text(finding["message"])
+        text = _plain(finding["message"])
         if finding["places"]:
-            text.append("\n" + ", ".join(finding["places"][:5]), style="dim")
+            text.append(_plain("\n" + ", ".join(finding["places"][:5]), style="dim"))
         severity = finding["severity"]
         table.add_row(Text(severity, style=STYLES[severity]), finding["name"], text)
     console.print(table)
@@ -69,12 +73,12 @@ def _(result: CheckResult) -> None:
 def _(result: FitResult) -> None:
     console = _console()
     _print_report(console, result.report)
-    console.print(f"Bundle  {result.bundle}", markup=False)
-    console.print(f"Report  {result.bundle}/report.html", markup=False)
-    console.print(f"Took    {result.seconds:.1f} s\n")
-    console.print("Next:")
+    console.say(f"Bundle  {result.bundle}")
+    console.say(f"Report  {result.bundle}/report.html")
+    console.say(f"Took    {result.seconds:.1f} s\n")
+    console.say("Next:")
     for command in result.next_commands:
-        console.print(f"  {command}", markup=False, soft_wrap=True)
+        console.say(f"  {command}")
 
 
 @show.register
@@ -82,7 +86,7 @@ def _(result: EvaluateResult) -> None:
     console = _console()
     _print_report(console, result.report)
     if result.out:
-        console.print(f"Report  {result.out}/report.html", markup=False)
+        console.say(f"Report  {result.out}/report.html")
 
 
 @show.register
@@ -92,7 +96,7 @@ def _(result: PredictResult) -> None:
         console.print(_show_prediction(prediction), soft_wrap=True)
     if result.out and result.out != "-":
         speed = result.rows / max(result.seconds, 1e-9)
-        console.print(f"{result.rows:,} rows answered into {result.out} ({speed:,.0f} rows/s)")
+        console.say(f"{result.rows:,} rows answered into {result.out} ({speed:,.0f} rows/s)")
 
 
 @show.register
@@ -113,9 +117,8 @@ def _(result: RunsResult) -> None:
         table.add_column(column, overflow="fold")
     for run in result.runs:
         started = run["started"][5:16].replace("T", " ")
-        table.add_row(
-            run["id"], run["operation"], run["status"], started, run["out"] or "", _headline(run)
-        )
+        words = (run["id"], run["operation"], run["status"], started, run["out"], _headline(run))
+        table.add_row(*(_plain(word or "") for word in words))
     console.print(table)
 
 
@@ -125,25 +128,23 @@ def _(result: EnvResult) -> None:
     table.add_row("system", f"{result.system}, {result.cores} cores")
     table.add_row("device", result.device)
     table.add_row("number format", result.precision)
-    table.add_row("workspace", result.workspace)
+    table.add_row("workspace", _plain(result.workspace))
     table.add_row("packages", ", ".join(f"{name} {v}" for name, v in result.packages.items()))
     extras = [name if there else f"{name} (not installed)" for name, there in result.extras.items()]
     table.add_row("extras", ", ".join(extras))
     _console().print(table)
 
 
-def _print_report(console: Console, report: Mapping[str, Any]) -> None:
+def _print_report(console: _PlainConsole, report: Mapping[str, Any]) -> None:
     data = report["data"]
-    console.print(
-        f"\n{report['title']}: {data['rows']:,} rows ({data['split']})", style="bold", markup=False
-    )
+    console.say(f"\n{report['title']}: {data['rows']:,} rows ({data['split']})", style="bold")
     for name, fields in report["measures"].items():
         style = "bold" if name in report["headline"] else "dim"
         measure = Measure.from_json(fields)
-        console.print(f"  {name:<18}{measure}  n={measure.count:,}", style=style, markup=False)
+        console.say(f"  {name:<18}{measure}  n={measure.count:,}", style=style)
     _print_classes(console, report["classes"])
     for note in report["notes"]:
-        console.print(f"Note: {note}", style="yellow", markup=False)
+        console.say(f"Note: {note}", style="yellow")
     console.print()
 
 
@@ -158,36 +159,35 @@ def _print_classes(console: Console, classes: Sequence[Mapping[str, Any]]) -> No
         table.add_column(column, justify="right")
     for score in weakest[:SHOWN_CLASSES]:
         ratios = [f"{score[key]:.3f}" for key in ("precision", "recall", "f1")]
-        table.add_row(Text(score["label"]), *ratios, f"{score['support']:,}")
+        table.add_row(_plain(score["label"]), *ratios, f"{score['support']:,}")
     console.print(table)
 
 
 def _show_prediction(prediction: Mapping[str, Any]) -> Text:
     shown = Text()
     if "label" in prediction:
-        shown.append(_visible(prediction["label"]), style="bold")
+        shown.append(visible(prediction["label"]), style="bold")
         shown.append(f"  {prediction['confidence']:.3f}", style="dim")
     elif "labels" in prediction:
         pairs = zip(prediction["labels"], prediction["confidences"], strict=True)
         shown.append(
-            ", ".join(f"{_visible(label)} {value:.3f}" for label, value in pairs) or "no label",
+            ", ".join(f"{visible(label)} {value:.3f}" for label, value in pairs) or "no label",
             style="bold",
         )
     else:
         found = [
-            f"{_visible(item['text'])} ({_visible(item['type'])} {item['confidence']:.2f})"
+            f"{visible(item['text'])} ({visible(item['type'])} {item['confidence']:.2f})"
             for item in prediction["entities"]
         ]
         shown.append(", ".join(found) or "no entity", style="bold")
-    shown.append(f"  {_visible(prediction['text'])}")
+    shown.append(f"  {visible(prediction['text'])}")
     for label, score in sorted(prediction.get("scores", {}).items(), key=lambda pair: -pair[1]):
-        shown.append(f"\n    {score:.4f}  {_visible(label)}", style="dim")
+        shown.append(f"\n    {score:.4f}  {visible(label)}", style="dim")
     return shown
 
 
-def _visible(text: str) -> str:
-    """Return text whose control characters are shown, so that a terminal does not obey them."""
-    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
+def _plain(text: str, *, style: str = "") -> Text:
+    return Text(visible(text), style=style)
 
 
 def _headline(run: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tunesmith.core.errors import SpecError
@@ -17,9 +18,9 @@ def open_output_folder(out: str | None, *, overwrite: bool) -> Path | None:
     if out is None:
         return None
     folder = Path(out)
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not folder.is_dir():
         raise SpecError(f"`--out` must be a folder; `{out}` is a file", hint=f"--out {out}-report")
-    if not overwrite and folder.is_dir() and any(folder.iterdir()):
+    if not overwrite and os.path.isdir(folder) and any(folder.iterdir()):
         raise SpecError(
             f"`--out` must be a new or empty folder; `{out}` exists",
             hint=f"--out {out}-2, or --overwrite",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from tunesmith.core.data_spec import Columns, OptionalPathText, PathText
 from tunesmith.core.errors import SpecError
@@ -23,8 +23,21 @@ if TYPE_CHECKING:
 PROGRESS_ROWS = 1000
 
 
+def _require_unicode(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse half a character: the byte of another encoding that a terminal handed on."""
+    for number, text in enumerate(texts, start=1):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            part = text[max(0, error.start - 10) : error.end + 10]
+            raise ValueError(f"each text must be UTF-8; text {number} has {part!r}") from error
+    return texts
+
+
 Texts = Annotated[
-    tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+    tuple[str, ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    AfterValidator(_require_unicode),
 ]
 
 

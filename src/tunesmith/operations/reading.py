@@ -49,7 +49,7 @@ def stream_for(
             hint='tunesmith predict BUNDLE "some text"',
         )
     wanted = None if kind == "auto" else kind
-    return stream_examples(sys.stdin.buffer, task, require_gold=False, kind=wanted)
+    return stream_examples(source, task, require_gold=False, kind=wanted)
 
 
 def with_columns(task: Task, columns: Mapping[str, str]) -> Task:

@@ -25,6 +25,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateTable
 
 from tunesmith.core.errors import NotFoundError, ResourceError
 
@@ -81,7 +82,8 @@ class RunLog:
         self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
         event.listen(self._engine, "connect", _set_pragmas)
         with self._connected() as connection:
-            _METADATA.create_all(connection)
+            for table in _METADATA.sorted_tables:  # several processes may be making the file
+                connection.execute(CreateTable(table, if_not_exists=True))
             version = connection.execute(select(_SCHEMA.c.version)).scalar()
             if version is None:
                 connection.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.core.methods import Full, Method, Probe
+from tunesmith.stages.tune.decision import tune_decision
 from tunesmith.stages.tune.full import fit_full
 from tunesmith.stages.tune.job import Fitted, Job
 from tunesmith.stages.tune.probe import fit_probe
@@ -12,6 +13,9 @@ def fit_method(job: Job, method: Method) -> Fitted:
     """Tune `job.model` in place by `method` and return how it went."""
     match method:
         case Full():
-            return fit_full(job, method)
+            fitted = fit_full(job, method)
         case Probe():
-            return fit_probe(job, method)
+            fitted = fit_probe(job, method)
+    if job.recipe.tune_decision and (reason := tune_decision(job)):
+        fitted.reasons.append(reason)
+    return fitted

@@ -69,7 +69,9 @@ def load_checkpoint(folder: Path, tuning: Tuning) -> dict[str, Any]:
             if f"random.cuda{number}" in tensors:
                 torch.cuda.set_rng_state(tensors[f"random.cuda{number}"], number)
         tuning.position = Position(**state["position"])
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except DataError:
+        raise
+    except Exception as error:
         raise _damaged(folder, error) from error
     return state["progress"]
 

@@ -9,6 +9,7 @@ import time
 from functools import partial
 
 import numpy as np
+import torch
 
 from tunesmith.core.events import Progress, Said, Validated
 from tunesmith.core.methods import Probe
@@ -29,6 +30,7 @@ def fit_probe(job: Job, method: Probe) -> Fitted:
     train = window_vectors(job.engine, job.train.windows)
     valid = window_vectors(job.engine, job.valid.windows)
     strength, value = _choose_strength(job, method, train, valid)
+    bias = job.model.linear.bias.detach().clone()
     return Fitted(
         tokens=int(job.train.lengths.sum() + job.valid.lengths.sum()),
         seconds=time.perf_counter() - started,
@@ -36,7 +38,7 @@ def fit_probe(job: Job, method: Probe) -> Fitted:
             f"strength {strength:g}: best of {len(method.strengths)} on the validation rows "
             f"({value:.3f})"
         ],
-        finish=partial(_fit_all, job, method, (train, valid), strength),
+        finish=partial(_fit_all, job, method, (train, valid), (strength, bias)),
     )
 
 
@@ -64,13 +66,21 @@ def _choose_strength(
 
 
 def _fit_all(
-    job: Job, method: Probe, vectors: tuple[np.ndarray, np.ndarray], strength: float
+    job: Job,
+    method: Probe,
+    vectors: tuple[np.ndarray, np.ndarray],
+    chosen: tuple[float, torch.Tensor],
 ) -> str:
-    """Fit the head on train and validation rows together."""
+    """Fit the head on train and validation rows together.
+
+    `chosen` is the strength and the bias it led to: a decision that was shifted since stays so.
+    """
+    strength, bias_before = chosen
+    shift = job.model.linear.bias.detach() - bias_before
     targets = np.concatenate([job.train.flat_targets(), job.valid.flat_targets()])
     outputs = len(job.task.outputs())
     weight, bias = _fit(method, np.concatenate(vectors), targets, outputs, strength)
-    set_linear(job.model.linear, weight, bias)
+    set_linear(job.model.linear, weight, bias + shift.cpu().numpy())
     rows = len(job.train.examples) + len(job.valid.examples)
     return f"The bundle's head was fitted on the train and valid rows together ({rows:,})."
 

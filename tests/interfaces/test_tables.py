@@ -1,0 +1,189 @@
+"""Results in a terminal: every kind is shown, hostile text as text, long paths in one piece."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith.interfaces.tables import SHOWN_CLASSES, show
+from tunesmith.operations.check import CheckResult
+from tunesmith.operations.env import EnvResult
+from tunesmith.operations.evaluate import EvaluateResult
+from tunesmith.operations.fit import FitResult
+from tunesmith.operations.predict import PredictResult
+from tunesmith.operations.runs import RunsResult
+
+HOSTILE = "[red]x[/red] [/] \x1b[31m\x07 :smile: 北京 {0} %s"
+SHOWN = "[red]x[/red] [/] \\x1b[31m\\x07 :smile: 北京 {0} %s"
+LONG = "/very/long" * 12
+
+
+def measure(value: float = 0.5) -> dict[str, Any]:
+    return {"value": value, "unit": "ratio", "count": 1234, "low": 0.4, "high": 0.6}
+
+
+def report(title: str = "rows", labels: tuple[str, ...] = ("good",)) -> dict[str, Any]:
+    scores = [
+        {"label": label, "precision": 0.5, "recall": 0.5, "f1": number / 100, "support": 3}
+        for number, label in enumerate(labels)
+    ]
+    return {
+        "title": title,
+        "data": {"rows": 1234, "split": "test"},
+        "headline": ["accuracy"],
+        "measures": {"accuracy": measure(), "ece": {**measure(0.1), "low": None, "high": None}},
+        "classes": scores,
+        "notes": [f"A note on {title}."],
+    }
+
+
+def run(**fields: Any) -> dict[str, Any]:
+    return {
+        "id": "ab12cd34",
+        "operation": "fit",
+        "status": "done",
+        "started": "2026-01-02T03:04:05.678+00:00",
+        "finished": None,
+        "out": "runs/x",
+        "spec": {},
+        "result": {"headline": ["accuracy"], "measures": {"accuracy": measure()}},
+        "problem": None,
+        **fields,
+    }
+
+
+def finding(severity: str, message: str = "found") -> dict[str, Any]:
+    return {"name": "size", "severity": severity, "message": message, "places": ["a.csv:2"]}
+
+
+@pytest.fixture
+def shown(capsys, monkeypatch):
+    """Return a function that gives what a result looks like, in a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def look(result: Any) -> str:
+        show(result)
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        return printed.out
+
+    return look
+
+
+def test_check_with_and_without_a_fault_says_what_fit_would_do(shown):
+    rows = {"train": 1200, "valid": 34, "test": 0}
+    good = shown(CheckResult("rows.csv", rows, (finding("note"), finding("warning"))))
+    assert "train 1,200, valid 34 rows" in good
+    assert "a.csv:2" in good
+    assert "`fit` would accept these rows" in good
+    bad = shown(CheckResult("rows.csv", rows, (finding("fault"), finding("fault"))))
+    assert "2 fault(s): `fit` would refuse these rows" in bad
+
+
+def test_fit_shows_measures_classes_paths_and_what_to_type_next(shown):
+    result = FitResult(Path(LONG), report(), 12.34, (f"tunesmith predict {LONG} 'x'",))
+    text = shown(result)
+    assert "rows: 1,234 rows (test)" in text
+    assert "0.500 [0.400, 0.600]  n=1,234" in text
+    assert "good" in text
+    assert "Note: A note on rows." in text
+    assert f"Bundle  {LONG}\n" in text
+    assert f"Report  {LONG}/report.html\n" in text
+    assert f"  tunesmith predict {LONG} 'x'\n" in text
+
+
+def test_evaluate_names_its_folder_only_where_there_is_one(shown):
+    assert f"Report  {LONG}/report.html\n" in shown(EvaluateResult("b", "f", report(), LONG))
+    assert "report.html" not in shown(EvaluateResult("b", "f", report(), None))
+
+
+def test_classes_are_listed_weakest_first_and_counted_where_cut(shown):
+    labels = tuple(f"label-{number}" for number in range(SHOWN_CLASSES + 5))
+    text = shown(EvaluateResult("b", "f", report(labels=labels), None))
+    assert f"{SHOWN_CLASSES} of {SHOWN_CLASSES + 5}" in text
+    assert text.index("label-0 ") < text.index("label-1 ")
+    assert f"label-{SHOWN_CLASSES}" not in text
+
+
+@pytest.mark.parametrize(
+    ("prediction", "line"),
+    [
+        ({"text": "t", "label": "a", "confidence": 0.9}, "a  0.900  t"),
+        ({"text": "t", "labels": ["a", "b"], "confidences": [0.9, 0.8]}, "a 0.900, b 0.800  t"),
+        ({"text": "t", "labels": [], "confidences": []}, "no label  t"),
+        (
+            {"text": "t", "entities": [{"text": "t", "type": "X", "confidence": 0.5}]},
+            "t (X 0.50)  t",
+        ),
+        ({"text": "t", "entities": []}, "no entity  t"),
+    ],
+)
+def test_prediction_of_each_task_is_one_line(shown, prediction, line):
+    assert shown(PredictResult("b", "f", 1, 0.1, (prediction,), None)) == line + "\n"
+
+
+def test_prediction_with_scores_lists_them_highest_first(shown):
+    prediction = {"text": "t", "label": "a", "confidence": 0.9, "scores": {"b": 0.1, "a": 0.9}}
+    text = shown(PredictResult("b", "f", 1, 0.1, (prediction,), None))
+    assert text.splitlines()[1:] == ["    0.9000  a", "    0.1000  b"]
+
+
+def test_answers_in_a_file_are_counted_and_on_standard_output_are_not(shown):
+    assert "1,200 rows answered into a.csv" in shown(
+        PredictResult("b", "f", 1200, 1.0, (), "a.csv")
+    )
+    assert shown(PredictResult("b", "f", 1200, 1.0, (), "-")) == ""
+
+
+def test_runs_are_listed_with_their_headline_or_first_problem(shown):
+    problem = {"error": "data", "problems": [{"must": "rows must have labels"}], "hint": ""}
+    failed = run(id="ffff0000", status="failed", result=None, problem=problem, out=None)
+    bare = run(id="eeee0000", result=None)
+    text = shown(RunsResult((run(), failed, bare), False))
+    assert "accuracy 0.500" in text
+    assert "rows must have labels" in " ".join(text.split())
+    assert "01-02 03:04" in text
+    assert "eeee0000" in text
+
+
+def test_one_run_is_shown_whole_and_none_says_how_to_begin(shown):
+    assert '"operation": "fit"' in shown(RunsResult((run(),), True))
+    assert "Begin with: tunesmith fit" in shown(RunsResult((), False))
+
+
+def test_env_shows_what_is_missing(shown):
+    result = EnvResult(
+        {"torch": "2"}, "Linux", 4, "cpu", "fp32", {"hub": False, "demo": True}, "/w"
+    )
+    text = shown(result)
+    assert "hub (not installed)" in text
+    assert "Linux, 4 cores" in text
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        CheckResult(HOSTILE, {"train": 1}, (finding("note", HOSTILE),)),
+        FitResult(Path("b"), report(HOSTILE, (HOSTILE,)), 1.0, (f"tunesmith predict b {HOSTILE}",)),
+        EvaluateResult("b", "f", report(HOSTILE, (HOSTILE,)), HOSTILE),
+        PredictResult(
+            "b", "f", 1, 1.0, ({"text": HOSTILE, "label": "a", "confidence": 1.0},), None
+        ),
+        PredictResult(
+            "b", "f", 1, 1.0, ({"text": "t", "label": HOSTILE, "confidence": 1.0},), None
+        ),
+        PredictResult("b", "f", 1, 1.0, (), HOSTILE),
+        RunsResult((run(out=HOSTILE),), False),
+        RunsResult((run(problem={"error": "x", "problems": [{"must": HOSTILE}]}),), False),
+        EnvResult({}, "Linux", 1, "cpu", "fp32", {}, HOSTILE),
+    ],
+    ids=lambda result: type(result).__name__,
+)
+def test_hostile_text_is_shown_as_text_and_never_obeyed(shown, monkeypatch, result):
+    monkeypatch.setenv("COLUMNS", "400")
+    text = shown(result)
+    assert SHOWN in text
+    assert "\x1b" not in text
+    assert "\x07" not in text

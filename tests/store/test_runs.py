@@ -1,0 +1,176 @@
+"""The run log: one run from start to end, lists, stopped processes, two writers, bad files."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tunesmith.core.errors import NotFoundError, ResourceError
+from tunesmith.store.runs import SCHEMA_VERSION, RunLog
+from tunesmith.store.workspace import Workspace, default_workspace
+
+WRITER = """
+import sys
+from pathlib import Path
+from tunesmith.store.runs import RunLog
+log = RunLog(Path(sys.argv[1]))
+for number in range(int(sys.argv[2])):
+    identity = log.start("fit", {"number": number}, out=None)
+    log.finish(identity, "done", result={"number": number})
+print(log.start("fit", {}, out="left running"))
+"""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> RunLog:
+    return RunLog(tmp_path / "runs.sqlite")
+
+
+def test_run_started_is_shown_as_running(log):
+    identity = log.start("fit", {"data": "行.csv", "seed": 1}, out="runs/x")
+    run = log.show(identity)
+    assert (run.id, run.operation, run.status, run.out) == (identity, "fit", "running", "runs/x")
+    assert run.spec == {"data": "行.csv", "seed": 1}
+    assert (run.finished, run.result, run.problem) == (None, None, None)
+    assert run.started.endswith("+00:00")
+    assert len(identity) == 8
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ("done", {"result": {"measures": {"accuracy": 0.5}}}),
+        ("failed", {"problem": {"error": "data", "problems": []}}),
+        ("interrupted", {"problem": {"error": "interrupted", "problems": []}}),
+    ],
+)
+def test_run_finished_is_shown_with_what_came_of_it(log, status, outcome):
+    identity = log.start("fit", {}, out=None)
+    log.finish(identity, status, **outcome)
+    run = log.show(identity)
+    assert run.status == status
+    assert {"result": run.result, "problem": run.problem} == {
+        "result": None,
+        "problem": None,
+        **outcome,
+    }
+    assert run.finished >= run.started
+    assert run.to_json()["id"] == identity
+
+
+def test_runs_are_listed_newest_first_up_to_the_limit(log):
+    identities = [log.start("fit", {}, out=None) for _ in range(5)]
+    assert [run.id for run in log.list(limit=20)] == identities[::-1]
+    assert [run.id for run in log.list(limit=2)] == identities[:-3:-1]
+    assert log.list(limit=0) == []
+
+
+def test_run_is_shown_by_the_beginning_of_its_id(log):
+    identity = log.start("fit", {}, out=None)
+    assert log.show(identity[:5]).id == identity
+
+
+@pytest.mark.parametrize("wanted", ["zz", "%", "_"])
+def test_run_nobody_recorded_is_not_found(log, wanted):
+    log.start("fit", {}, out=None)
+    with pytest.raises(NotFoundError, match="got none"):
+        log.show(wanted)
+
+
+def test_run_that_several_ids_may_mean_is_not_found_with_their_ids(log):
+    identities = [log.start("fit", {}, out=None) for _ in range(17)]
+    first = next(a for a in "0123456789abcdef" if sum(i[0] == a for i in identities) > 1)
+    with pytest.raises(NotFoundError) as caught:
+        log.show(first)
+    assert sum(identity in str(caught.value) for identity in identities) > 1
+
+
+def test_run_whose_process_is_gone_is_shown_as_stopped(tmp_path):
+    path = tmp_path / "runs.sqlite"
+    command = [sys.executable, "-c", WRITER, str(path), "1"]
+    made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    log = RunLog(path)
+    assert log.show(made.stdout.strip()).status == "stopped"
+    assert sorted(run.status for run in log.list(limit=9)) == ["done", "stopped"]
+
+
+def test_two_processes_that_make_and_fill_one_log_lose_nothing(tmp_path):
+    path = tmp_path / "new" / "runs.sqlite"
+    command = [sys.executable, "-c", WRITER, str(path), "30"]
+    writers = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    failures = [writer.communicate(timeout=60)[1] for writer in writers]
+    assert failures == ["", ""]
+    runs = RunLog(path).list(limit=100)
+    assert sum(run.status == "done" for run in runs) == 60
+    assert all(run.result == run.spec for run in runs if run.status == "done")
+    assert sum(run.status == "stopped" for run in runs) == 2
+
+
+def test_log_records_the_version_of_its_schema(tmp_path, log):
+    log.start("fit", {}, out=None)
+    with sqlite3.connect(tmp_path / "runs.sqlite") as connection:
+        versions = connection.execute("SELECT version FROM schema_version").fetchall()
+        journal = connection.execute("PRAGMA journal_mode").fetchone()
+    assert versions == [(SCHEMA_VERSION,)]
+    assert journal == ("wal",)
+
+
+def test_log_of_another_schema_is_refused_and_left_alone(tmp_path, log):
+    identity = log.start("fit", {}, out=None)
+    path = tmp_path / "runs.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE schema_version SET version = 99")
+    with pytest.raises(ResourceError, match="must have schema 1; got 99"):
+        RunLog(path)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT id FROM runs").fetchall() == [(identity,)]
+
+
+def test_file_that_is_no_database_is_refused_with_a_way_out(tmp_path):
+    path = tmp_path / "runs.sqlite"
+    path.write_text("not a database at all, but long enough to be read as the header of one")
+    with pytest.raises(ResourceError, match="must be readable and writable") as caught:
+        RunLog(path)
+    assert caught.value.hint == "export TUNESMITH_HOME=FOLDER"
+    assert path.read_text().startswith("not a database")
+
+
+def test_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "home").write_text("")
+    with pytest.raises(ResourceError):
+        RunLog(tmp_path / "home" / "runs.sqlite")
+
+
+def test_log_that_breaks_while_in_use_is_said(tmp_path, log):
+    with sqlite3.connect(tmp_path / "runs.sqlite") as connection:
+        connection.execute("DROP TABLE runs")
+    for use in (
+        lambda: log.start("fit", {}, out=None),
+        lambda: log.finish("x", "done"),
+        lambda: log.list(limit=1),
+        lambda: log.show("x"),
+    ):
+        with pytest.raises(ResourceError, match="must be readable and writable"):
+            use()
+
+
+def test_workspace_is_where_the_environment_says_and_made_when_needed(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNESMITH_HOME", str(tmp_path / "home"))
+    workspace = default_workspace()
+    assert workspace == Workspace(tmp_path / "home")
+    assert not workspace.root.exists()
+    assert workspace.runs.list(limit=1) == []
+    assert (tmp_path / "home" / "runs.sqlite").is_file()
+
+
+def test_workspace_without_the_environment_is_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("TUNESMITH_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert default_workspace().root == tmp_path / ".tunesmith"
