@@ -14,7 +14,6 @@ from record import data_folder, measure_fields, tell
 
 import tunesmith
 
-
 SETTINGS = {"batch_tokens": 512, "epochs": 4}
 """Chosen on the development file (docs/log.md)."""
 

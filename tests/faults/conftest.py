@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-FULL = ("--set", "training.batch_tokens=256", "--set", "training.epochs=2")
+SETTINGS = {"training.batch_tokens": 256, "training.epochs": 2, "training.threads": 1}
+"""A tuning of about a second, which leaves the other cores to whoever needs them."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ def refuse(here, type_in) -> Callable[..., Typed]:
 @pytest.fixture
 def fit_words(tiny_model) -> tuple[str, ...]:
     """Return the words that, after `fit DATA`, tune the tiny model in about a second."""
-    return ("--task", "classification", "--model", str(tiny_model), *FULL, "--out", "out")
+    settings = [word for path, value in SETTINGS.items() for word in ("--set", f"{path}={value}")]
+    return ("--task", "classification", "--model", str(tiny_model), *settings, "--out", "out")
 
 
 @pytest.fixture
@@ -125,7 +127,7 @@ def tuned(tiny_model, tiny_rows, tmp_path_factory) -> Path:
         str(tiny_rows),
         task="classification",
         model=str(tiny_model),
-        training={"epochs": 2, "batch_tokens": 256},
+        training={path.partition(".")[2]: value for path, value in SETTINGS.items()},
         out=str(folder / "run"),
         session=Session(workspace=Workspace(folder / "home")),
     )
@@ -188,6 +190,7 @@ def processes(warm_server, here, tmp_path) -> Callable[..., Process]:
         *words: object,
         stdin: str | None = os.devnull,
         stdout: str | None = None,
+        stderr: str | None = None,
         largest_file_bytes: int | None = None,
     ) -> Process:
         folder = tmp_path / f"process-{len(list(tmp_path.iterdir()))}"
@@ -202,7 +205,7 @@ def processes(warm_server, here, tmp_path) -> Callable[..., Process]:
                 "environment": {"TUNESMITH_HOME": os.environ["TUNESMITH_HOME"]},
                 "stdin": stdin,
                 "stdout": stdout or str(folder / "stdout"),
-                "stderr": str(folder / "stderr"),
+                "stderr": stderr or str(folder / "stderr"),
                 "largest_file_bytes": largest_file_bytes,
             },
         )

@@ -88,3 +88,21 @@ def test_command_line_with_closed_streams_works_end_to_end(bundle, here):
     )
     assert done.returncode == 0
     assert "my order is good" in done.stdout
+
+
+@pytest.mark.usefixtures("rows")
+def test_fit_whose_progress_nobody_reads_still_writes_its_bundle(here, processes, fit_words):
+    os.mkfifo(here / "pipe")
+    process = processes("fit", "rows.csv", *fit_words, stderr=str(here / "pipe"))
+    with (here / "pipe").open() as pipe:
+        assert "reading rows.csv" in pipe.readline()
+    typed = process.wait()
+    assert typed.status == 0, typed
+    assert (here / "out/bundle/bundle.json").is_file()
+
+
+@pytest.mark.usefixtures("rows")
+def test_fit_whose_progress_finds_a_full_disk_still_writes_its_bundle(here, processes, fit_words):
+    typed = processes("fit", "rows.csv", *fit_words, stderr="/dev/full").wait()
+    assert typed.status == 0, typed
+    assert (here / "out/bundle/bundle.json").is_file()

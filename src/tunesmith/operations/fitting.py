@@ -13,7 +13,7 @@ import torch
 from tunesmith.core.environment import package_versions
 from tunesmith.core.events import Said, Warned
 from tunesmith.data.splits import sample_examples
-from tunesmith.model.device import choose_precision, threads
+from tunesmith.model.device import Choice, choose_precision, threads
 from tunesmith.model.heads import new_head
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.preparing import Prepared, prepare, refuse_faults
@@ -97,7 +97,7 @@ def _tune(
         recipe=spec.model,
         case_shape=reading.case_shape,
     ).to(session.device)
-    precision = choose_precision(spec.training.precision, session.device)
+    precision = _choose_precision(spec, session)
     reasons = (str(precision), f"{session.device}, {thread_count} threads")
     for reason in reasons:
         session.emit(Said(reason))
@@ -117,6 +117,13 @@ def _tune(
         )
         fitted = fit_method(job, spec.method)
     return Tuned(prepared, job, fitted, reasons)
+
+
+def _choose_precision(spec: FitSpec, session: Session) -> Choice:
+    """Return the number format of tuning; a probe reads the very vectors that serving computes."""
+    if spec.method.name == "probe" and spec.training.precision == "auto":
+        return Choice("fp32", "a probe is fitted on the vectors that serving computes")
+    return choose_precision(spec.training.precision, session.device)
 
 
 def _write(spec: FitSpec, session: Session, tuned: Tuned) -> Bundle:
