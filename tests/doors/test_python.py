@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 from pathlib import Path
 
 import pytest
 
 import tunesmith
-from tunesmith.core.errors import SpecError
+from tunesmith.core.errors import InterruptedRunError, SpecError
 from tunesmith.core.events import Event, Said
 from tunesmith.operations import OPERATIONS
 from tunesmith.session import Session
@@ -88,3 +89,17 @@ def test_run_that_fails_is_recorded_with_its_problems(tmp_path, tiny_rows):
     (run,) = tunesmith.runs(session=session).runs
     assert run["status"] == "failed"
     assert run["problem"]["error"] == "not_found"
+
+
+def test_interrupt_that_leaves_as_another_error_still_counts_as_one(tmp_path, tiny_rows, fitted):
+    def listener(_: Event) -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise OSError(errno.EBADF, "closed twice")
+
+    session = Session(workspace=Workspace(tmp_path / "home"), listener=listener)
+    with pytest.raises(InterruptedRunError, match="stopped before its end"):
+        tunesmith.evaluate(fitted, tiny_rows, session=session)
+    (run,) = tunesmith.runs(session=session).runs
+    assert run["status"] == "interrupted"

@@ -7,6 +7,7 @@ end. Requests and answers are JSON lines; this module does not test anything its
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -34,6 +35,8 @@ def serve() -> list[str] | None:
     """Answer requests until there are no more; in a forked child, return its command line."""
     for name in IMPORTED:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # or each fork would copy all of these pages when it collects
 
     answer({"ready": True})
     for line in sys.stdin:

@@ -60,24 +60,32 @@ def execute(
         identity = session.workspace.runs.start(name, spec.model_dump(mode="json"), out=out)
     try:
         result = operation.run(spec, session)
-    except TunesmithError as error:
-        _finish(session, identity, "failed", problem=error.to_json())
-        raise
     except BrokenPipeError:
         raise
-    except KeyboardInterrupt:
-        stop = InterruptedRunError("the work was stopped before its end", hint=_resume_hint(spec))
-        _finish(session, identity, "interrupted", problem=stop.to_json())
-        raise stop from None
-    except Exception as failure:
-        wrapped = wrap_failure(failure)
-        _finish(session, identity, "failed", problem=wrapped.to_json())
-        raise wrapped from failure
+    except (Exception, KeyboardInterrupt) as failure:
+        error = _name_failure(failure, spec)
+        status = "interrupted" if isinstance(error, InterruptedRunError) else "failed"
+        _finish(session, identity, status, problem=error.to_json())
+        if error is failure:
+            raise
+        raise error from (None if status == "interrupted" else failure)
     _finish(session, identity, "done", result=result.to_json())
     return result
 
 
-def wrap_failure(failure: Exception) -> TunesmithError:
+def was_interrupted(failure: BaseException | None) -> bool:
+    """Tell whether Ctrl-C is what failed, or what stood behind it.
+
+    A file that is closed once more while the interrupt passes through leaves as an `OSError`.
+    """
+    while failure is not None:
+        if isinstance(failure, KeyboardInterrupt):
+            return True
+        failure = failure.__context__
+    return False
+
+
+def wrap_failure(failure: BaseException) -> TunesmithError:
     """Return our error for a failure that no code below has named."""
     first = (str(failure).strip().splitlines() or [""])[0][:300]
     if isinstance(failure, OSError) and failure.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -91,6 +99,14 @@ def wrap_failure(failure: Exception) -> TunesmithError:
         f"{type(failure).__module__}.{type(failure).__name__}: {first}",
         hint="--debug shows where it happened",
     )
+
+
+def _name_failure(failure: BaseException, spec: Spec) -> TunesmithError:
+    if was_interrupted(failure):
+        return InterruptedRunError("the work was stopped before its end", hint=_resume_hint(spec))
+    if isinstance(failure, TunesmithError):
+        return failure
+    return wrap_failure(failure)
 
 
 def _finish(session: Session, identity: str | None, status: str, **outcome: Any) -> None:

@@ -39,6 +39,11 @@ def open_run_folder(
     the rows changed since; `NotFoundError` where there is nothing to resume.
     """
     lock = out / LOCK
+    if resume and overwrite:
+        raise SpecError(
+            "`--resume` goes on with a run and `--overwrite` replaces it; got both",
+            hint="leave out one of them",
+        )
     if resume:
         _check_resumable(out, settings, facts)
         remove_leftovers(out)
