@@ -13,6 +13,7 @@ from tunesmith.core.errors import SpecError
 from tunesmith.model import averaging
 from tunesmith.model.backbones import Backbone, translate_load_error
 from tunesmith.model.batching import Batch
+from tunesmith.model.hidden import can_pack, hidden_states
 
 
 class MeanClassifier(nn.Module):
@@ -39,7 +40,7 @@ class MeanClassifier(nn.Module):
 
     def vectors(self, batch: Batch) -> torch.Tensor:
         """Return (B, H): the normalised mean of each window's tokens."""
-        hidden = self.encoder(batch["input_ids"], attention_mask=batch["attention_mask"])[0]
+        hidden = hidden_states(self.encoder, batch["input_ids"], batch["attention_mask"])
         return averaging.normalised_mean(hidden, batch["attention_mask"])
 
     def forward(self, batch: Batch) -> torch.Tensor:
@@ -101,9 +102,13 @@ class NativeClassifier(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Return (B, C) logits in float32."""
-        return self.whole(
-            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
-        ).logits.float()
+        ids, mask = batch["input_ids"], batch["attention_mask"]
+        if not can_pack(self.encoder):
+            return self.whole(input_ids=ids, attention_mask=mask).logits.float()
+        hidden = hidden_states(self.encoder, ids, mask)
+        if self.whole.config.model_type == "bert":  # its siblings pool inside their classifier
+            hidden = self.whole.dropout(self.whole.bert.pooler(hidden))
+        return self.whole.classifier(hidden).float()
 
     def save(self, folder: Path, *, id2label: dict[int, str], problem: str) -> None:
         """Write a folder that `AutoModelForSequenceClassification` loads."""

@@ -14,6 +14,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.model.backbones import Backbone, translate_load_error
 from tunesmith.model.batching import Batch
 from tunesmith.model.case_shape import CaseShape
+from tunesmith.model.hidden import hidden_states
 
 CASE_SHAPE_FILE = "case_shape.safetensors"
 
@@ -49,13 +50,10 @@ class Tagger(nn.Module):
 
     def vectors(self, batch: Batch) -> torch.Tensor:
         """Return (W, H) float32: the last hidden state at each word's first token."""
-        inputs = {"attention_mask": batch["attention_mask"]}
-        if self.case_shape is None:
-            inputs["input_ids"] = batch["input_ids"]
-        else:
-            words = self.encoder.get_input_embeddings()(batch["input_ids"])
-            inputs["inputs_embeds"] = words + self.case_shape(batch["shapes"]).to(words.dtype)
-        hidden = self.encoder(**inputs)[0]
+        added = None if self.case_shape is None else self.case_shape(batch["shapes"])
+        hidden = hidden_states(
+            self.encoder, batch["input_ids"], batch["attention_mask"], added=added
+        )
         return hidden[batch["word_rows"], batch["word_positions"]].float()
 
     def forward(self, batch: Batch) -> torch.Tensor:

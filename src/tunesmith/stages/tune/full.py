@@ -19,6 +19,7 @@ from tunesmith.stages.tune.linear import fit_linear, set_linear
 from tunesmith.stages.tune.loop import Position, Tuning, steps_per_epoch, train
 from tunesmith.stages.tune.objectives import Objective, binary_cross_entropy, cross_entropy
 from tunesmith.stages.tune.optimizers import make_optimizer
+from tunesmith.stages.tune.rowwise import make_rowwise
 from tunesmith.stages.tune.schedules import make_schedule
 from tunesmith.store.checkpoints import checkpoint_folder, keep_checkpoints, list_checkpoints
 
@@ -76,6 +77,8 @@ def _prepare(job: Job) -> Tuning:
         for epoch in range(recipe.epochs)
     )
     total = min(total, recipe.max_steps or total)
+    if accelerator.num_processes == 1 and job.engine.device.type == "cpu":
+        make_rowwise(job.model, recipe)
     optimizer = make_optimizer(job.model, recipe)
     model, optimizer = accelerator.prepare(job.model, optimizer)
     return Tuning(

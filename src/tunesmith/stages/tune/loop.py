@@ -20,6 +20,7 @@ from tunesmith.core.recipe import TrainingRecipe
 from tunesmith.model.batching import Batch, move
 from tunesmith.model.device import autocast
 from tunesmith.stages.tune.objectives import Objective
+from tunesmith.stages.tune.rowwise import clip_gradients
 
 
 @dataclass(slots=True)
@@ -105,11 +106,19 @@ def _optimise(tuning: Tuning, group: Sequence[np.ndarray]) -> tuple[float, int]:
             hint=f"--set training.learning_rate={tuning.recipe.learning_rate / 10:g}",
         )
     if tuning.recipe.max_grad_norm:
-        tuning.accelerator.clip_grad_norm_(tuning.model.parameters(), tuning.recipe.max_grad_norm)
+        _clip(tuning)
     tuning.optimizer.step()
     tuning.schedule.step()
     tuning.optimizer.zero_grad(set_to_none=True)
     return total, tokens
+
+
+def _clip(tuning: Tuning) -> None:
+    parameters = tuning.model.parameters()
+    if tuning.accelerator.num_processes > 1:
+        tuning.accelerator.clip_grad_norm_(parameters, tuning.recipe.max_grad_norm)
+    else:
+        clip_gradients(parameters, tuning.recipe.max_grad_norm)
 
 
 def _share(batches: Sequence[np.ndarray], accelerator: Accelerator) -> Sequence[np.ndarray]:

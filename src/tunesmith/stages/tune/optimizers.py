@@ -9,6 +9,7 @@ from torch import nn
 
 from tunesmith.core.recipe import TrainingRecipe
 from tunesmith.model.heads import HeadModel, head_parameters
+from tunesmith.stages.tune.rowwise import RowwiseAdamW
 
 _LAYER = re.compile(r"\.layers?\.(\d+)\.|\.h\.(\d+)\.|\.block\.(\d+)\.")
 
@@ -18,7 +19,7 @@ def make_optimizer(model: HeadModel, recipe: TrainingRecipe) -> torch.optim.Opti
     groups = parameter_groups(model, recipe)
     match recipe.optimizer:
         case "adamw":
-            return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+            return RowwiseAdamW(groups, lr=recipe.learning_rate, fused=True)
         case "adam":
             return torch.optim.Adam(groups, lr=recipe.learning_rate, fused=True)
         case "sgd":

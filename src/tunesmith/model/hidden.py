@@ -1,0 +1,109 @@
+"""The last hidden states of an encoder: packed where the architecture allows, else as it comes.
+
+On a CPU the BERT family is computed by `packed_layer`, on the weights of the transformers module
+itself; everything else runs transformers' own forward pass.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from tunesmith.model.dropout_masks import draw_mask
+from tunesmith.model.packed_layer import LayerSettings, LayerWeights, Layout, PackedLayer
+
+PACKABLE = frozenset({"bert", "roberta", "xlm-roberta", "camembert"})
+
+
+def can_pack(encoder: Any) -> bool:
+    """Tell whether `packed_layer` computes this encoder: its family, on a CPU, with GELU."""
+    config = encoder.config
+    return (
+        config.model_type in PACKABLE
+        and not getattr(config, "is_decoder", False)
+        and config.hidden_act == "gelu"
+        and getattr(config, "position_embedding_type", "absolute") in {None, "absolute"}
+        and encoder.embeddings.word_embeddings.weight.device.type == "cpu"
+    )
+
+
+def hidden_states(
+    encoder: Any, ids: torch.Tensor, mask: torch.Tensor, *, added: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return (B, T, H) float32 or autocast's type; what stands at padding is undefined.
+
+    `ids` and `mask` are (B, T), padded on the right; `added` (B, T, H) joins the input embeddings.
+    """
+    if can_pack(encoder):
+        return _packed(encoder, ids, mask, added)
+    if added is None:
+        return encoder(ids, attention_mask=mask)[0]
+    words = encoder.get_input_embeddings()(ids)
+    return encoder(inputs_embeds=words + added.to(words.dtype), attention_mask=mask)[0]
+
+
+def _packed(
+    encoder: Any, ids: torch.Tensor, mask: torch.Tensor, added: torch.Tensor | None
+) -> torch.Tensor:
+    precision = torch.float32
+    if torch.is_autocast_enabled("cpu"):
+        precision = torch.get_autocast_dtype("cpu")
+    with torch.autocast("cpu", enabled=False):
+        layout = Layout.of(mask)
+        packed_added = None if added is None else layout.pack(added.flatten(0, 1))
+        hidden = _embed(encoder, ids, layout, packed_added)
+        for layer in encoder.encoder.layer:
+            settings = _settings(encoder, layer, precision)
+            hidden = PackedLayer.apply(hidden, layout, settings, *_weights(layer))
+        return layout.pad(hidden).view(layout.rows, layout.width, -1)
+
+
+def _embed(
+    encoder: Any, ids: torch.Tensor, layout: Layout, added: torch.Tensor | None
+) -> torch.Tensor:
+    """Return (N, H): word, position and segment embeddings summed, normalised, dropped out."""
+    tables = encoder.embeddings
+    positions = torch.arange(layout.width).repeat(layout.rows)
+    if encoder.config.model_type != "bert":
+        positions = positions + encoder.config.pad_token_id + 1  # RoBERTa's start after padding's
+    words = tables.word_embeddings(layout.pack(ids.flatten()))
+    places = tables.position_embeddings(layout.pack(positions))
+    hidden = words + places + tables.token_type_embeddings.weight[0]
+    if added is not None:
+        hidden = hidden + added
+    return _drop(tables.LayerNorm(hidden), tables.dropout)
+
+
+def _drop(hidden: torch.Tensor, dropout: nn.Dropout) -> torch.Tensor:
+    if not dropout.training or not dropout.p:
+        return hidden
+    mask = draw_mask(tuple(hidden.shape), dropout.p, dtype=hidden.dtype)
+    return hidden * (mask * (1.0 / (1.0 - dropout.p)))
+
+
+def _settings(encoder: Any, layer: Any, precision: torch.dtype) -> LayerSettings:
+    hidden, attention = layer.output.dropout, layer.attention.self.dropout
+    return LayerSettings(
+        heads=encoder.config.num_attention_heads,
+        epsilon=encoder.config.layer_norm_eps,
+        precision=precision,
+        dropout=hidden.p if hidden.training else 0.0,
+        attention_dropout=attention.p if attention.training else 0.0,
+    )
+
+
+def _weights(layer: Any) -> LayerWeights:
+    attention = layer.attention
+    linears = (attention.self.query, attention.self.key, attention.self.value)
+    first = [tensor for linear in linears for tensor in (linear.weight, linear.bias)]
+    rest = [
+        tensor
+        for module in (
+            attention.output.dense, attention.output.LayerNorm,
+            layer.intermediate.dense, layer.output.dense, layer.output.LayerNorm,
+        )
+        for tensor in (module.weight, module.bias)
+    ]  # fmt: skip
+    return LayerWeights(*first, *rest)
