@@ -20,22 +20,24 @@ POOL_SEED = 20_140_615
 own generator, which checkpoints save."""
 
 
-def draw_mask(shape: tuple[int, ...], ratio: float, *, dtype: torch.dtype) -> torch.Tensor:
-    """Return a mask of 0 (with probability `ratio`) and 1, not scaled, that must not be written to.
+def draw_mask(
+    shape: tuple[int, ...], ratio: float, *, dtype: torch.dtype, kept: float = 1.0
+) -> torch.Tensor:
+    """Return a mask of 0 (with probability `ratio`) and `kept`, that must not be written to.
 
-    Source: Srivastava et al. 2014, §4; the scale 1 / (1 - ratio) is left to the caller.
+    Source: Srivastava et al. 2014, §4, where `kept` is 1 / (1 - ratio) while training.
     """
     count = 1
     for side in shape:
         count *= side
     if count > POOL_SIZE // 2:
-        return torch.empty(shape, dtype=torch.float32).bernoulli_(1.0 - ratio).to(dtype)
+        return torch.empty(shape).bernoulli_(1.0 - ratio).mul_(kept).to(dtype)
     offset = int(torch.randint(POOL_SIZE - count, ()))
-    return _pool(ratio, dtype)[offset : offset + count].view(shape)
+    return _pool(ratio, dtype, kept)[offset : offset + count].view(shape)
 
 
 @lru_cache(maxsize=8)
-def _pool(ratio: float, dtype: torch.dtype) -> torch.Tensor:
+def _pool(ratio: float, dtype: torch.dtype, kept: float) -> torch.Tensor:
     generator = torch.Generator().manual_seed(POOL_SEED)
-    draws = torch.empty(POOL_SIZE, dtype=torch.float32)
-    return draws.bernoulli_(1.0 - ratio, generator=generator).to(dtype)
+    draws = torch.empty(POOL_SIZE).bernoulli_(1.0 - ratio, generator=generator)
+    return draws.mul_(kept).to(dtype)

@@ -79,14 +79,15 @@ def _embed(
 def _drop(hidden: torch.Tensor, dropout: nn.Dropout) -> torch.Tensor:
     if not dropout.training or not dropout.p:
         return hidden
-    mask = draw_mask(tuple(hidden.shape), dropout.p, dtype=hidden.dtype)
-    return hidden * (mask * (1.0 / (1.0 - dropout.p)))
+    kept = 1.0 / (1.0 - dropout.p)
+    return hidden * draw_mask(tuple(hidden.shape), dropout.p, dtype=hidden.dtype, kept=kept)
 
 
 def _settings(encoder: Any, layer: Any, precision: torch.dtype) -> LayerSettings:
     hidden, attention = layer.output.dropout, layer.attention.self.dropout
     return LayerSettings(
         heads=encoder.config.num_attention_heads,
+        head_size=encoder.config.hidden_size // encoder.config.num_attention_heads,
         epsilon=encoder.config.layer_norm_eps,
         precision=precision,
         dropout=hidden.p if hidden.training else 0.0,

@@ -86,10 +86,16 @@ class LayerSettings:
     """
 
     heads: int
+    head_size: int
     epsilon: float
     precision: torch.dtype
     dropout: float
     attention_dropout: float
+
+    @property
+    def scales(self) -> tuple[float, float]:
+        """Return what queries and values are multiplied by: 1 / sqrt(D), 1 / (1 - dropout)."""
+        return self.head_size**-0.5, 1.0 / (1.0 - self.attention_dropout)
 
 
 class PackedLayer(torch.autograd.Function):
@@ -102,26 +108,25 @@ class PackedLayer(torch.autograd.Function):
         """Compute the layer and keep what `backward` needs."""
         own = LayerWeights(*weights)
         dtype = settings.precision
-        in_proj, in_bias = _joined(own, dtype)
+        in_proj, in_bias = _joined(own, settings)
         out_proj, up, down = own.output.to(dtype), own.up.to(dtype), own.down.to(dtype)
 
         inputs = hidden.to(dtype)
         joint = torch.addmm(in_bias, inputs, in_proj.t())
         query, key, value = _split_heads(layout.pad(joint), layout, settings.heads)
-        scores = torch.bmm(query, key.transpose(1, 2)).float().mul_(query.shape[-1] ** -0.5)
+        scores = torch.bmm(query, key.transpose(1, 2)).float()
         if layout.key_bias is not None:
             scores.view(layout.rows, settings.heads, layout.width, layout.width).add_(
                 layout.key_bias
             )
-        attention = torch.softmax(scores, dim=-1)
+        attention = torch.softmax(scores, dim=-1).to(dtype)
         attention_mask = _mask(attention.shape, settings.attention_dropout, dtype)
-        kept = (attention if attention_mask is None else _kept(attention, settings)).to(dtype)
-        mixed = torch.bmm(kept if attention_mask is None else kept * attention_mask, value)
+        mixed = torch.bmm(_masked(attention, attention_mask), value)
         context = layout.pack(_merge_heads(mixed, layout))
 
         attended = torch.addmm(own.output_bias.to(dtype), context, out_proj.t())
-        first_mask = _mask(hidden.shape, settings.dropout, torch.float32)
-        first = _residual(hidden, attended, first_mask, settings)
+        first_mask = _scaled_mask(hidden.shape, settings)
+        first = _residual(hidden, attended, first_mask)
         middle, first_mean, first_rstd = _norm(
             first, own.attention_norm, own.attention_norm_bias, settings
         )
@@ -129,15 +134,15 @@ class PackedLayer(torch.autograd.Function):
         raised = torch.addmm(own.up_bias.to(dtype), middle_inputs, up.t())
         active = functional.gelu(raised)
         lowered = torch.addmm(own.down_bias.to(dtype), active, down.t())
-        second_mask = _mask(hidden.shape, settings.dropout, torch.float32)
-        second = _residual(middle, lowered, second_mask, settings)
+        second_mask = _scaled_mask(hidden.shape, settings)
+        second = _residual(middle, lowered, second_mask)
         result, second_mean, second_rstd = _norm(second, own.norm, own.norm_bias, settings)
 
         ctx.layout, ctx.settings = layout, settings
         ctx.masks = (attention_mask, first_mask, second_mask)
         ctx.cast = (in_proj, out_proj, up, down)
         ctx.save_for_backward(
-            inputs, query, key, value, kept, context, first, first_mean, first_rstd,
+            inputs, query, key, value, attention, context, first, first_mean, first_rstd,
             middle_inputs, raised, active, second, second_mean, second_rstd,
             own.attention_norm, own.attention_norm_bias, own.norm, own.norm_bias,
         )  # fmt: skip
@@ -147,7 +152,7 @@ class PackedLayer(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of the hidden states and of the sixteen weights."""
         (
-            inputs, query, key, value, kept, context, first, first_mean, first_rstd,
+            inputs, query, key, value, attention, context, first, first_mean, first_rstd,
             middle_inputs, raised, active, second, second_mean, second_rstd,
             attention_norm, attention_norm_bias, norm, norm_bias,
         ) = ctx.saved_tensors  # fmt: skip
@@ -172,12 +177,11 @@ class PackedLayer(torch.autograd.Function):
         output_g, output_bias_g = _weight_gradients(attended_g, context)
         mixed_g = _head_rows(layout.pad(attended_g @ out_proj), layout, settings.heads)
 
-        dropped = kept if attention_mask is None else kept * attention_mask
-        value_g = torch.bmm(dropped.transpose(1, 2), mixed_g)
-        kept_g = torch.bmm(mixed_g, value.transpose(1, 2))
-        if attention_mask is not None:
-            kept_g.mul_(attention_mask)
-        scores_g = _softmax_backward(kept_g, kept, query.shape[-1] ** -0.5, settings)
+        value_g = torch.bmm(_masked(attention, attention_mask).transpose(1, 2), mixed_g)
+        attention_g = _masked(torch.bmm(mixed_g, value.transpose(1, 2)), attention_mask)
+        scores_g = torch.ops.aten._softmax_backward_data(
+            attention_g, attention, -1, attention.dtype
+        )
         joint_g = layout.pack(
             _join_heads(
                 torch.bmm(scores_g, key),
@@ -187,6 +191,9 @@ class PackedLayer(torch.autograd.Function):
             )
         )
         in_proj_g, in_bias_g = _weight_gradients(joint_g, inputs)
+        for part, scale in zip((0, 2), settings.scales, strict=True):
+            in_proj_g.chunk(3)[part].mul_(scale)
+            in_bias_g.chunk(3)[part].mul_(scale)
         hidden_g = first_g.add_(joint_g @ in_proj) if ctx.needs_input_grad[0] else None
 
         query_g, key_g, value_weight_g = in_proj_g.chunk(3)
@@ -199,11 +206,16 @@ class PackedLayer(torch.autograd.Function):
         )  # fmt: skip
 
 
-def _joined(own: LayerWeights, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (3H, H) and (3H,): the weights of query, key and value as one product."""
-    weight = torch.cat([own.query.to(dtype), own.key.to(dtype), own.value.to(dtype)])
-    bias = torch.cat([own.query_bias, own.key_bias, own.value_bias])
-    return weight, bias.to(dtype)
+def _joined(own: LayerWeights, settings: LayerSettings) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (3H, H) and (3H,): the weights of query, key and value as one product.
+
+    The scale of the scores is in the query's weights and that of attention dropout in the value's,
+    so that neither costs a pass over scores.
+    """
+    for_query, for_value = settings.scales
+    weight = torch.cat([own.query * for_query, own.key, own.value * for_value])
+    bias = torch.cat([own.query_bias * for_query, own.key_bias, own.value_bias * for_value])
+    return weight.to(settings.precision), bias.to(settings.precision)
 
 
 def _split_heads(
@@ -239,25 +251,27 @@ def _mask(shape: torch.Size, ratio: float, dtype: torch.dtype) -> torch.Tensor |
     return draw_mask(tuple(shape), ratio, dtype=dtype) if ratio else None
 
 
-def _kept(attention: torch.Tensor, settings: LayerSettings) -> torch.Tensor:
-    return attention * (1.0 / (1.0 - settings.attention_dropout))
+def _masked(values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    return values if mask is None else values * mask
 
 
-def _residual(
-    below: torch.Tensor, added: torch.Tensor, mask: torch.Tensor | None, settings: LayerSettings
-) -> torch.Tensor:
-    if mask is None:
-        return below + added
-    return torch.addcmul(below, added.float(), mask, value=1.0 / (1.0 - settings.dropout))
+def _scaled_mask(shape: torch.Size, settings: LayerSettings) -> torch.Tensor | None:
+    """Return the float32 mask of a residual branch: 0, or 1 / (1 - dropout)."""
+    ratio = settings.dropout
+    if not ratio:
+        return None
+    return draw_mask(tuple(shape), ratio, dtype=torch.float32, kept=1.0 / (1.0 - ratio))
+
+
+def _residual(below: torch.Tensor, added: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    return below + added if mask is None else torch.addcmul(below, added.float(), mask)
 
 
 def _dropped(
     gradient: torch.Tensor, mask: torch.Tensor | None, settings: LayerSettings
 ) -> torch.Tensor:
     """Return what reaches the other side of a dropout, in the precision of the products."""
-    if mask is None:
-        return gradient.to(settings.precision)
-    return (gradient * mask).mul_(1.0 / (1.0 - settings.dropout)).to(settings.precision)
+    return _masked(gradient, mask).to(settings.precision)
 
 
 def _norm(
@@ -277,22 +291,8 @@ def _norm_backward(
     )
 
 
-def _softmax_backward(
-    kept_g: torch.Tensor, kept: torch.Tensor, scale: float, settings: LayerSettings
-) -> torch.Tensor:
-    """Return the gradient of the unscaled scores, in the precision of the products.
-
-    `kept` is softmax / (1 - dropout). With p the softmax and g the gradient of `kept`,
-    dp = g / (1 - dropout) and ds = p * (dp - sum(p * dp)); both factors are taken out of the sum.
-    """
-    keep = 1.0 - settings.attention_dropout
-    attention = kept.float().mul_(keep) if keep != 1.0 else kept.float()
-    scores_g = torch.ops.aten._softmax_backward_data(kept_g.float(), attention, -1, torch.float32)
-    return scores_g.mul_(scale / keep).to(settings.precision)
-
-
 def _weight_gradients(
     gradient: torch.Tensor, inputs: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the float32 gradients of a linear layer's weight and bias."""
-    return (gradient.t() @ inputs).float(), gradient.sum(dim=0, dtype=torch.float32)
+    return (gradient.t() @ inputs).float(), gradient.sum(dim=0).float()

@@ -1,36 +1,74 @@
-"""Regularised linear heads on frozen vectors: logistic regression by scikit-learn's L-BFGS."""
+"""Regularised linear heads on frozen vectors: logistic regression by L-BFGS.
+
+The solver is torch's; loss and gradient are two matrix products in float32, on all cores. One fit
+can begin where its neighbour ended.
+"""
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.multiclass import OneVsRestClassifier
 from torch import nn
+from torch.nn import functional
+
+Linear: TypeAlias = tuple[np.ndarray, np.ndarray]
+"""A weight (C, H) and a bias (C,), float32."""
+
+GRADIENT_TOLERANCE = 1e-5
+"""Largest entry of the mean loss's gradient at which a fit has converged."""
+
+LEAST_GAIN = 1e-9
+"""Change of the loss, or of the largest weight, at which a fit ends."""
+
+HISTORY = 10
+"""Past steps from which L-BFGS guesses the curvature, as in SciPy."""
+
+NEVER = 10.0
+"""How far below every other the bias of an output stands that no target names."""
 
 
 def fit_linear(
-    vectors: np.ndarray, targets: np.ndarray, *, outputs: int, strength: float, max_iterations: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return weight (C, H) and bias (C,) float32 that maximise the L2-regularised likelihood.
+    vectors: np.ndarray,
+    targets: np.ndarray,
+    *,
+    outputs: int,
+    strength: float,
+    max_iterations: int,
+    start: Linear | None = None,
+) -> Linear:
+    """Return the weight and bias that maximise the L2-regularised likelihood.
 
-    `vectors` (N, H) are scaled to mean norm 1, so that one `strength` (scikit-learn's C) means the
-    same for every backbone. `targets` (N,) of indices give a softmax over the outputs; (N, C) of
-    0/1 give one sigmoid each. An output that no target names gets the lowest bias of all.
+    `vectors` (N, H) are scaled to mean norm 1, so that one `strength` means the same for every
+    backbone: scikit-learn's C, the inverse weight of half the squared norm (biases left out) beside
+    the summed loss. `targets` (N,) of indices give a softmax over the outputs; (N, C) of 0/1 give
+    one sigmoid each. An output that no target names, or that all do, gets a bias that says so. The
+    search begins at `start`, the fit at a neighbouring strength.
+
+    Source: Liu & Nocedal 1989 (L-BFGS).
     """
     scale = float(np.linalg.norm(vectors, axis=1).mean()) or 1.0
-    model = LogisticRegression(C=strength, max_iter=max_iterations)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.filterwarnings("ignore", message="Label .* is present in all training examples")
-        if targets.ndim > 1:
-            weight, bias = _fit_sigmoids(model, vectors / scale, targets)
-        else:
-            weight, bias = _fit_softmax(model, vectors / scale, targets, outputs)
-    return (weight / scale).astype(np.float32), bias.astype(np.float32)
+    inputs = torch.from_numpy(np.asarray(vectors, dtype=np.float32) / np.float32(scale))
+    is_multilabel = targets.ndim > 1
+    if is_multilabel:
+        fitted = np.flatnonzero((targets.min(axis=0) < 1) & (targets.max(axis=0) > 0))
+        loss = _sigmoid_loss(torch.from_numpy(targets[:, fitted].astype(np.float32)))
+    else:
+        fitted = np.unique(targets)
+        loss = _softmax_loss(torch.from_numpy(np.searchsorted(fitted, targets)), len(fitted))
+    begin = np.zeros((len(fitted), vectors.shape[1] + 1))
+    if start is not None:
+        begin[:, :-1], begin[:, -1] = start[0][fitted] * scale, start[1][fitted]
+    found = _minimise(inputs, loss, begin, strength=strength, iterations=max_iterations)
+
+    weight = np.zeros((outputs, vectors.shape[1]), dtype=np.float32)
+    bias = np.full(outputs, found[:, -1].min(initial=0.0) - NEVER, dtype=np.float32)
+    if is_multilabel:
+        bias[targets.min(axis=0) == 1] = NEVER
+    weight[fitted], bias[fitted] = found[:, :-1] / scale, found[:, -1]
+    return weight, bias
 
 
 def set_linear(linear: nn.Linear, weight: np.ndarray, bias: np.ndarray) -> None:
@@ -40,35 +78,57 @@ def set_linear(linear: nn.Linear, weight: np.ndarray, bias: np.ndarray) -> None:
         linear.bias.copy_(torch.from_numpy(bias))
 
 
-def _fit_softmax(
-    model: LogisticRegression, vectors: np.ndarray, targets: np.ndarray, outputs: int
-) -> tuple[np.ndarray, np.ndarray]:
-    present = np.unique(targets)
-    weight = np.zeros((outputs, vectors.shape[1]))
-    bias = np.full(outputs, -10.0)
-    if len(present) == 1:
-        bias[present] = 0.0
-        return weight, bias
-    model.fit(vectors, targets)
-    if len(present) == 2:  # noqa: PLR2004 (scikit-learn keeps one row for two classes: the log-odds of the second)
-        weight[present] = np.stack([-model.coef_[0] / 2, model.coef_[0] / 2])
-        bias[present] = [-model.intercept_[0] / 2, model.intercept_[0] / 2]
-    else:
-        weight[present], bias[present] = model.coef_, model.intercept_
-        absent = np.setdiff1d(np.arange(outputs), present)
-        bias[absent] = model.intercept_.min() - 10.0
-    return weight, bias
+Loss: TypeAlias = Callable[[torch.Tensor], tuple[float, torch.Tensor]]
+"""From logits (N, C) to the mean loss and its gradient (N, C)."""
 
 
-def _fit_sigmoids(
-    model: LogisticRegression, vectors: np.ndarray, targets: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    fitted = OneVsRestClassifier(model).fit(vectors, targets.astype(np.int64))
-    weight = np.zeros((targets.shape[1], vectors.shape[1]))
-    bias = np.zeros(targets.shape[1])
-    for output, estimator in enumerate(fitted.estimators_):
-        if isinstance(estimator, LogisticRegression):
-            weight[output], bias[output] = estimator.coef_[0], estimator.intercept_[0]
-        else:  # every row has the label, or none: scikit-learn answers with a constant
-            bias[output] = 10.0 if targets[:, output].all() else -10.0
-    return weight, bias
+def _softmax_loss(targets: torch.Tensor, classes: int) -> Loss:
+    rows = torch.arange(len(targets))
+
+    def loss(logits: torch.Tensor) -> tuple[float, torch.Tensor]:
+        log_probabilities = functional.log_softmax(logits, dim=-1)
+        value = -float(log_probabilities[rows, targets].double().mean()) if classes else 0.0
+        gradient = log_probabilities.exp_()
+        gradient[rows, targets] -= 1.0
+        return value, gradient.div_(len(targets))
+
+    return loss
+
+
+def _sigmoid_loss(targets: torch.Tensor) -> Loss:
+    def loss(logits: torch.Tensor) -> tuple[float, torch.Tensor]:
+        losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+        gradient = logits.sigmoid().sub_(targets)
+        return float(losses.double().sum()) / len(targets), gradient.div_(len(targets))
+
+    return loss
+
+
+def _minimise(
+    inputs: torch.Tensor, loss: Loss, begin: np.ndarray, *, strength: float, iterations: int
+) -> np.ndarray:
+    """Return (C, H + 1), weight and bias, that minimise loss plus penalty, from `begin`."""
+    if not begin.size:
+        return begin
+    penalty = 1.0 / (strength * len(inputs))
+    point = torch.from_numpy(begin.copy()).requires_grad_()
+    solver = torch.optim.LBFGS(
+        [point],
+        max_iter=iterations,
+        history_size=HISTORY,
+        tolerance_grad=GRADIENT_TOLERANCE,
+        tolerance_change=LEAST_GAIN,
+        line_search_fn="strong_wolfe",
+    )
+
+    def objective() -> float:
+        weight, bias = point.detach()[:, :-1], point.detach()[:, -1]
+        value, logits_g = loss(torch.addmm(bias.float(), inputs, weight.float().t()))
+        gradient = torch.empty_like(point)
+        gradient[:, :-1] = (logits_g.t() @ inputs).double() + penalty * weight
+        gradient[:, -1] = logits_g.sum(dim=0)
+        point.grad = gradient
+        return value + 0.5 * penalty * float(weight.pow(2).sum())
+
+    solver.step(objective)
+    return point.detach().numpy()

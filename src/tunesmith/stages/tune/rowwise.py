@@ -88,9 +88,8 @@ def clip_gradients(parameters: Iterable[nn.Parameter], largest: float) -> float:
             continue
         if gradient.is_sparse:
             parameter.grad = gradient = gradient.coalesce()
-            values.append(gradient.values())
-        else:
-            values.append(gradient)
+            gradient = gradient.values()
+        values.append(gradient)
     norms = torch._foreach_norm(values)
     norm = float(torch.linalg.vector_norm(torch.stack(norms)))
     if norm > largest:
