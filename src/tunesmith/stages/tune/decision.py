@@ -7,6 +7,8 @@ and plain transformers, decides alike.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
@@ -22,9 +24,10 @@ def tune_decision(job: Job) -> str | None:
     """Shift the bias of taggers and multi-label heads to the best selection measure.
 
     Returns a sentence on what was done, or None. For taggers the logit of "outside" is lowered, for
-    multi-label heads every logit is raised, by the same amount. Single-label heads and fewer than
-    50 validation rows are left alone. Source: choosing a threshold for F1 (Lipton, Elkan &
-    Narayanaswamy 2014).
+    multi-label heads every logit is raised, by the same amount. A gain within one standard error of
+    the score is noise, and the line stays (the rule of Breiman et al. 1984, §3.4.3). Single-label
+    heads and fewer than 50 validation rows are left alone. Source: choosing a threshold for F1
+    (Lipton, Elkan & Narayanaswamy 2014).
     """
     moved = _moved_outputs(job)
     if moved is None or len(job.valid.examples) < FEWEST_ROWS:
@@ -36,7 +39,8 @@ def tune_decision(job: Job) -> str | None:
         for shift in SHIFTS
     }
     best = max(values, key=lambda shift: (values[shift], -abs(shift)))
-    if best == 0.0:
+    noise = math.sqrt(values[0.0] * (1.0 - values[0.0]) / len(job.valid.examples))
+    if values[best] - values[0.0] <= noise:
         return None
     with torch.no_grad():
         bias = job.model.linear.bias
