@@ -8,19 +8,18 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from bundles import distinct_texts, tuned_bundle
 from compare import Slice, interleave, pin_processors, rate_ratios, tell_sides
-from forms import FORMS, Form, open_form
+from forms import Form, offered_forms, open_form
 from record import tell
 from rivals import named
 
 from tunesmith.model.encoding import encode_windows
 from tunesmith.model.sources import find_model
-from tunesmith.runtime.engine import window_vectors
+from tunesmith.runtime.engine import Engine, window_vectors
 
 PROBE_ROWS = 1000
 """Rows of the probe whose bundle gives the vectors; a probe leaves the encoder as it was."""
@@ -28,7 +27,7 @@ WARM_UP_TEXTS = 64
 
 
 def main() -> None:
-    """Measure the torch forms of an untuned encoder against its own library."""
+    """Measure every form of an untuned encoder against its own library."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--texts", type=int, default=2000)
     parser.add_argument("--pairs", type=int, default=5)
@@ -60,7 +59,8 @@ def _tell_speed(bundle: Path, wanted: argparse.Namespace) -> None:
         vectors[form.name] = embed(engine, texts)
         return Slice(len(texts), time.perf_counter() - started)
 
-    sides = {form.name: lambda _, form=form: ours(form) for form in FORMS if not form.is_exported}
+    forms = offered_forms(bundle, benchmark="embeddings")
+    sides = {form.name: lambda _, form=form: ours(form) for form in forms}
     slices = interleave({**sides, "encode": theirs}, pairs=wanted.pairs)
     tell_sides("embeddings", slices, unit="sentences/s")
     for name in sides:
@@ -76,7 +76,7 @@ def _tell_speed(bundle: Path, wanted: argparse.Namespace) -> None:
         )
 
 
-def embed(engine: Any, texts: list[str]) -> np.ndarray:
+def embed(engine: Engine, texts: list[str]) -> np.ndarray:
     """Return (N, H): the normalised mean of each text's tokens. Texts fit one window each."""
     inputs = [engine.task.inputs_of(text) for text in texts]
     return window_vectors(engine, list(encode_windows(engine.tokenizer, inputs, engine.reading)))

@@ -20,6 +20,7 @@ SCRIPTS = (
     ("startup.py",),
     ("predict.py",),
     ("embeddings.py",),
+    ("tuning_memory.py",),
     ("tuning.py",),
     ("tuning.py", "--to-score"),
 )

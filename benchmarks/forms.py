@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+from record import tell
 
 import tunesmith
 from tunesmith.core.errors import TunesmithError
-from tunesmith.runtime.engine import answer
+from tunesmith.runtime.engine import Engine, answer
 from tunesmith.runtime.loading import load_engine
+from tunesmith.store.bundles import read_bundle
 
 
 class FormMissing(Exception):
@@ -20,23 +20,37 @@ class FormMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One way to answer: its name in the figures, and what `load_engine` must be asked for."""
+    """One way to answer: its engine, "torch" or "onnx", and its number format."""
 
-    name: str
-    settings: Mapping[str, str]
+    engine: str
+    precision: str
+
+    @property
+    def name(self) -> str:
+        """The name in the figures: `onnx_int8`."""
+        return f"{self.engine}_{self.precision}"
 
     @property
     def is_exported(self) -> bool:
         """Tell whether `export` has to write it first."""
-        return self.settings.get("runtime") == "onnx"
+        return self.engine == "onnx"
 
 
-FORMS = (
-    Form("torch_fp32", {}),
-    Form("torch_bf16", {"precision": "bf16"}),
-    Form("onnx_fp32", {"runtime": "onnx", "precision": "fp32"}),
-    Form("onnx_int8", {"runtime": "onnx", "precision": "int8"}),
-)
+FORMS = (Form("torch", "fp32"), Form("torch", "bf16"), Form("onnx", "fp32"), Form("onnx", "int8"))
+
+
+def offered_forms(bundle: Path, *, benchmark: str) -> list[Form]:
+    """Return the forms in which this bundle can answer here; print a line for each other one."""
+    offered = []
+    for form in FORMS:
+        try:
+            export_form(bundle, form)
+            open_form(bundle, form)
+        except FormMissing as reason:
+            tell(benchmark, side=form.name, skipped=str(reason))
+        else:
+            offered.append(form)
+    return offered
 
 
 def export_form(bundle: Path, form: Form) -> None:
@@ -47,26 +61,34 @@ def export_form(bundle: Path, form: Form) -> None:
     if export is None:
         raise FormMissing("this version has no export")
     try:
-        export(str(bundle), to="onnx", precision=form.settings["precision"])
+        export(str(bundle), to="onnx", precision=form.precision)
     except TunesmithError as error:
         raise FormMissing(str(error)) from error
 
 
-def open_form(bundle: Path, form: Form) -> Any:
-    """Return a fresh engine, its cache of answers empty. Raises `FormMissing`."""
-    known = inspect.signature(load_engine).parameters
-    asked = {name: value for name, value in form.settings.items() if name in known}
-    refused = {name: value for name, value in form.settings.items() if name not in known}
-    if "runtime" in refused:
-        raise FormMissing("this version has one engine, torch")
+def open_form(bundle: Path, form: Form) -> Engine:
+    """Return a fresh engine. Raises `FormMissing`."""
     try:
-        engine = load_engine(bundle, **asked)
+        if form.is_exported:
+            return _open_export(bundle, form)
+        return replace(load_engine(bundle), precision=form.precision)
     except TunesmithError as error:
         raise FormMissing(str(error)) from error
-    return replace(engine, **refused) if refused else engine
 
 
-def labels_of(engine: Any, texts: list[str]) -> list[str]:
+def _open_export(bundle: Path, form: Form) -> Engine:
+    try:
+        from tunesmith.runtime.choosing import choose_engine  # noqa: PLC0415 (a later version's)
+
+        from tunesmith.runtime.loading import load_onnx_engine  # noqa: PLC0415
+    except ImportError as error:
+        raise FormMissing("this version has one engine, torch") from error
+    opened = read_bundle(bundle)
+    choice = choose_engine(opened, engine="onnx", precision=form.precision)
+    return load_onnx_engine(opened, choice.export)
+
+
+def labels_of(engine: Engine, texts: list[str]) -> list[str]:
     """Return the label of each text."""
     task = engine.task
     return [reply.label for reply in answer(engine, (task.inputs_of(text) for text in texts))]
@@ -79,6 +101,6 @@ def weight_bytes(bundle: Path, form: Form) -> int:
     """
     if not form.is_exported:
         return sum(path.stat().st_size for path in (bundle / "model").glob("*.safetensors"))
-    files = [path for path in bundle.rglob("*.onnx*") if path.is_file()]
-    is_int8 = form.settings["precision"] == "int8"
-    return sum(path.stat().st_size for path in files if ("int8" in path.name) == is_int8)
+    files = [path.relative_to(bundle) for path in bundle.rglob("*.onnx*") if path.is_file()]
+    is_int8 = form.precision == "int8"
+    return sum((bundle / path).stat().st_size for path in files if ("int8" in str(path)) == is_int8)

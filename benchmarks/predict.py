@@ -25,7 +25,7 @@ from compare import (
     spread,
     tell_sides,
 )
-from forms import FORMS, Form, FormMissing, export_form, labels_of, open_form, weight_bytes
+from forms import FORMS, Form, labels_of, offered_forms, open_form, weight_bytes
 from record import tell
 from rivals import named
 from rivals.pipeline import open_pipeline
@@ -46,7 +46,7 @@ def main() -> None:
         bundle = wanted.bundle or stack.enter_context(
             tuned_bundle(method="full", pooling="native", rows=wanted.tuning_rows)
         )
-        forms = [form for form in FORMS if _is_offered(bundle, form)]
+        forms = offered_forms(bundle, benchmark="predict")
         _tell_sizes(bundle, forms)
         _tell_speed(bundle, forms, wanted)
         _tell_latency(bundle, forms, wanted)
@@ -61,17 +61,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
-
-
-def _is_offered(bundle: Path, form: Form) -> bool:
-    """Tell whether a form can be opened; print why not."""
-    try:
-        export_form(bundle, form)
-        open_form(bundle, form)
-    except FormMissing as reason:
-        tell("predict", side=form.name, skipped=str(reason))
-        return False
-    return True
 
 
 def _tell_sizes(bundle: Path, forms: list[Form]) -> None:
@@ -178,7 +167,7 @@ def count_differences(ours: list[str], theirs: list[str]) -> int:
 
 
 def _open(bundle: Path, form: Form) -> Labels:
-    """Return a function from texts to labels over a fresh engine, whose cache is empty."""
+    """Return a function from texts to labels over a fresh engine, which has seen no text."""
     engine = open_form(bundle, form)
     return lambda texts: labels_of(engine, texts)
 

@@ -64,11 +64,10 @@ def _tell_help(runs: int) -> None:
 
 
 def _tell_first_prediction(bundle: Path, *, pairs: int) -> None:
-    """Print the seconds of both sides and which part of the rival's ours needs."""
-    commands = {
-        "ours": [sys.executable, "-m", "tunesmith", "predict", str(bundle), TEXT],
-        "pipeline": [sys.executable, str(SCRIPT), str(bundle / "model"), TEXT],
-    }
+    """Print the seconds of every side and which part of the rival's each form of ours needs."""
+    commands = _our_commands(bundle)
+    forms = list(commands)
+    commands["pipeline"] = [sys.executable, str(SCRIPT), str(bundle / "model"), TEXT]
     for command in commands.values():
         _time_process(command)
     slices = interleave(
@@ -81,14 +80,31 @@ def _tell_first_prediction(bundle: Path, *, pairs: int) -> None:
     for name, runs in slices.items():
         seconds = spread([run.seconds for run in runs])
         tell("startup", side=name, measure="first prediction", unit="seconds", **seconds.to_json())
-    tell(
-        "startup",
-        row="startup.pipeline",
-        measure="import to first prediction, ours / pipeline",
-        unit="ratio",
-        rival=named("transformers"),
-        **time_ratios(slices["ours"], slices["pipeline"]).to_json(),
-    )
+    for form in forms:
+        tell(
+            "startup",
+            row=f"startup.pipeline.{form}",
+            measure=f"import to first prediction, {form} / pipeline",
+            unit="ratio",
+            rival=named("transformers"),
+            **time_ratios(slices[form], slices["pipeline"]).to_json(),
+        )
+
+
+def _our_commands(bundle: Path) -> dict[str, list[str]]:
+    """Return the command of each form; the engine is asked for where there is a choice."""
+    from forms import offered_forms  # noqa: PLC0415 (imports torch, which --help does not need)
+
+    forms = offered_forms(bundle, benchmark="startup")
+    has_choice = any(form.is_exported for form in forms)
+    return {
+        form.name: [
+            *(sys.executable, "-m", "tunesmith", "predict", str(bundle), TEXT),
+            *(("--engine", form.engine, "--precision", form.precision) if has_choice else ()),
+        ]
+        for form in forms
+        if has_choice or form == forms[0]
+    }
 
 
 def _time_process(command: list[str]) -> Slice:

@@ -14,7 +14,7 @@ def test_every_module_of_the_benchmarks_can_be_imported(repository, load_benchma
     names += [f"rivals.{path.stem}" for path in (folder / "rivals").glob("[!_]*.py")]
     names.remove("rivals.pipeline_once")  # a program of four lines that answers when imported
     loaded = [load_benchmark(name) for name in names]
-    assert len(loaded) > 15
+    assert len(loaded) > 16
     assert all(module.__doc__ for module in loaded)
 
 
@@ -108,3 +108,19 @@ def test_rows_written_for_a_round_are_read_back_as_they_were(load_benchmark, tmp
     assert [(each.inputs, each.gold) for each in again] == [
         (each.inputs, each.gold) for each in examples
     ]
+
+
+def test_weights_of_each_form_are_counted_apart(load_benchmark, tmp_path):
+    forms = load_benchmark("forms")
+    sizes = {"model/model.safetensors": 40, "onnx/model.onnx": 3, "onnx/model.onnx.data": 30}
+    for name, size in {**sizes, "onnx/int8/model.onnx": 11, "report.json": 7}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x" * size)
+    counted = {form.name: forms.weight_bytes(tmp_path, form) for form in forms.FORMS}
+    assert counted == {"torch_fp32": 40, "torch_bf16": 40, "onnx_fp32": 33, "onnx_int8": 11}
+
+
+def test_bytes_of_a_row_come_from_the_two_ends_of_the_curve(load_benchmark):
+    """100 MiB more for 100,000 rows more."""
+    measured = load_benchmark("tuning_memory").bytes_per_row([0, 50_000, 100_000], [900, 1, 1000])
+    assert measured == pytest.approx(1048.576)
