@@ -8,7 +8,7 @@ CPU_TORCH := torch==2.13.0+cpu
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/demo.py
@@ -25,6 +25,11 @@ check: $(VENV)/.test
 format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Ours against every rival, then one table: an hour or two on a machine that does nothing else.
+# TUNESMITH_DATA names the folder of the public data sets.
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/everything.py
 
 clean:
 	rm -rf $(VENV) runs build dist
@@ -46,4 +51,8 @@ $(VENV)/.demo: $(VENV)/.torch pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.torch pyproject.toml constraints.txt
 	$(PIP) -c constraints.txt -e ".[demo,parquet,track,test]"
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.torch pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt -e ".[demo,onnx,bench]"
 	touch $@

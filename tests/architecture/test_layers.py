@@ -135,7 +135,7 @@ def test_start_imports_only_light_libraries(code, allowed):
 
 def test_extras_that_env_looks_for_are_those_that_can_be_installed(project):
     extras = project["project"]["optional-dependencies"]
-    assert set(EXTRAS) == set(extras) - {"test"}
+    assert set(EXTRAS) == set(extras) - {"test", "bench"}
     for extra, names in EXTRAS.items():
         wanted = {requirement.split(">")[0].split("=")[0] for requirement in extras[extra]}
         assert set(names) == wanted
