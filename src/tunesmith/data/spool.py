@@ -6,6 +6,7 @@ in the system's temporary folder (`TMPDIR`). Few rows stay what they are: exampl
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -154,7 +155,8 @@ def _spooled(examples: Iterable[Example]) -> SpooledExamples:
             starts.append(starts[-1] + len(record))
         file.flush()
     except OSError as error:
-        file.close()
+        with contextlib.suppress(OSError):  # what is still buffered has no room either
+            file.close()
         if error.errno in _NO_SPACE:
             raise _full() from error
         raise

@@ -91,6 +91,21 @@ def test_batch_has_the_tensors_of_its_windows(tokenizer, monkeypatch, kind, read
     np.testing.assert_array_equal(rows.flat_targets(), whole.numpy())
 
 
+@pytest.mark.parametrize("kind", ["classification", "multilabel", "ner"])
+def test_sample_of_windows_has_their_targets_and_depends_on_the_seed(tokenizer, kind):
+    task, examples = rows_of(kind)
+    rows = encode_rows(tokenizer, task, examples, READING)
+    everything, targets = rows.sample(len(rows.windows), seed=0)
+    assert (everything, len(targets)) == (rows.windows, len(rows.targets))
+    windows, targets = rows.sample(9, seed=0)
+    assert len(windows) == 9
+    assert windows.rows.tolist() == sorted(windows.rows)
+    wanted = expected_batch(task, examples, list(windows), rows.pad_id)["targets"]
+    np.testing.assert_array_equal(targets, wanted.numpy())
+    seeds = [rows.sample(9, seed=seed)[0].rows.tolist() for seed in (0, 0, 1)]
+    assert seeds[0] == seeds[1] != seeds[2]
+
+
 @pytest.mark.parametrize("kind", ["classification", "ner"])
 def test_rows_of_no_example_are_empty(tokenizer, kind):
     rows = encode_rows(tokenizer, make_task(kind), [], READING)

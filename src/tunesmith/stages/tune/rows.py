@@ -45,13 +45,9 @@ class Rows:
         """
         chosen = [self.windows[index] for index in indices]
         batch = collate(chosen, pad_id=self.pad_id)
-        if self.windows.has_words:
-            targets = np.concatenate([self.targets[self.windows.words_of(at)] for at in indices])
-        else:
-            targets = self.targets[indices]
-            if any(window.share != 1.0 for window in chosen):
-                batch["shares"] = torch.tensor([window.share for window in chosen])
-        batch["targets"] = torch.from_numpy(targets)
+        batch["targets"] = torch.from_numpy(self._targets_of(indices))
+        if not self.windows.has_words and any(window.share != 1.0 for window in chosen):
+            batch["shares"] = torch.tensor([window.share for window in chosen])
         return batch
 
     def flat_targets(self) -> np.ndarray:
@@ -60,6 +56,19 @@ class Rows:
         There is one row a window or, for word inputs, one a word.
         """
         return self.targets
+
+    def sample(self, most: int, *, seed: int) -> tuple[FlatWindows, np.ndarray]:
+        """Return at most so many of the windows, in their order, with their targets end to end."""
+        if len(self.windows) <= most:
+            return self.windows, self.targets
+        chosen = np.random.default_rng(seed).choice(len(self.windows), most, replace=False)
+        chosen.sort()
+        return self.windows.take(chosen), self._targets_of(chosen)
+
+    def _targets_of(self, indices: np.ndarray) -> np.ndarray:
+        if self.windows.has_words:
+            return np.concatenate([self.targets[self.windows.words_of(at)] for at in indices])
+        return self.targets[indices]
 
 
 def encode_rows(tokenizer: Any, task: Task, examples: Sequence[Example], reading: Reading) -> Rows:
