@@ -130,19 +130,22 @@ def _repeats(examples: Sequence[Example]) -> list[int]:
 
 def _choose(units: Units, *, ratio: float, seed: int) -> np.ndarray:
     """Return the rows to hold out: each stratum's quota, and what large units left open."""
-    rows_of = np.bincount(units.strata, weights=units.sizes(), minlength=len(units.names))
-    sizes = {units.names[number]: int(rows_of[number]) for number in np.unique(units.strata)}
+    order = np.argsort(units.strata, kind="stable")
+    numbers, firsts = np.unique(units.strata[order], return_index=True)
+    members = np.split(order, firsts[1:])
+    strata = {units.names[number]: own for number, own in zip(numbers, members, strict=False)}
+    rows_of = units.sizes()
+    sizes = {stratum: int(rows_of[own].sum()) for stratum, own in strata.items()}
     quotas = _quotas(sizes, ratio=ratio, seed=seed)
-    numbers = {name: number for number, name in enumerate(units.names)}
     draw = _Draw(units)
     wanted = 0
     for stratum in sorted(sizes, key=lambda name: (sizes[name], name)):
         wanted += quotas[stratum]
-        wanted -= draw.take(np.flatnonzero(units.strata == numbers[stratum]), wanted)
+        wanted -= draw.take(strata[stratum], wanted)
     draw.take(np.arange(len(units)), wanted)
     if not draw.held:
         movable = [unit for unit in range(len(units)) if draw.may_take(unit)]
-        smallest = sorted(movable, key=lambda unit: len(units.rows_of(unit)))[:1]
+        smallest = sorted(movable, key=lambda unit: rows_of[unit])[:1]
         draw.take(np.array(smallest, dtype=np.int64), draw.rest)
     return np.concatenate([np.empty(0, int), *map(units.rows_of, draw.held)])
 
@@ -174,7 +177,7 @@ class _Draw:
         self.rest = len(units.rows)
         self._units = units
         self._sizes = units.sizes()
-        self._remaining = Counter(units.classes.tolist())
+        self._remaining = Counter(dict(enumerate(np.bincount(units.classes).tolist())))
 
     def may_take(self, unit: int) -> bool:
         """Tell whether, without this unit, the rest keeps a row of every class, and any row."""

@@ -31,7 +31,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class SpooledExamples(Sequence[Example]):
-    """Examples on disk, decoded when they are asked for; in memory it is 8 bytes a row.
+    """Examples on disk, decoded when they are asked for; in memory it is 4 bytes a row.
 
     A slice is a view of the same file. Two sequences are equal where their examples are.
     """
@@ -128,7 +128,7 @@ def take_examples(examples: Sequence[Example], rows: np.ndarray) -> Sequence[Exa
 
 
 class _Spool:
-    """One JSON array a row in a file without a name, and where each begins."""
+    """One JSON array a row in a file without a name, and where each begins, 8 bytes a row."""
 
     def __init__(self, file: IO[bytes], starts: np.ndarray, names: tuple[str, ...]) -> None:
         self._file = file

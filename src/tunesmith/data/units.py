@@ -107,9 +107,14 @@ def _arrange(
     np.minimum.at(rarest, unit_of_class, rank[classes])
     return Units(
         rows=np.argsort(unit_of, kind="stable"),
-        starts=np.cumsum([0, *np.bincount(unit_of, minlength=count)]),
+        starts=_edges(np.bincount(unit_of, minlength=count)),
         classes=classes[np.argsort(unit_of_class, kind="stable")],
-        firsts=np.cumsum([0, *np.bincount(unit_of_class, minlength=count)]),
+        firsts=_edges(np.bincount(unit_of_class, minlength=count)),
         strata=np.append(by_rank, 0)[rarest],
         names=names,
     )
+
+
+def _edges(counts: np.ndarray) -> np.ndarray:
+    """Return (N + 1,) where stretches of these lengths, end to end, begin and end."""
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
