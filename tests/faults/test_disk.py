@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
+
+from tunesmith.data import spool
+from tunesmith.store import scratch
 
 pytestmark = pytest.mark.usefixtures("rows")
 EACH_STEP = ("--set", "training.checkpoint_steps=1", "--set", "training.patience=0")
@@ -53,6 +57,22 @@ def test_disk_that_fills_during_a_checkpoint_keeps_the_one_before(
     assert resumed.status == 0, resumed.err
     assert "resumed after step 1 of" in resumed.err
     assert type_in("predict", disk / "run", "my order is good").status == 0
+
+
+@pytest.mark.parametrize(("module", "limit"), [(spool, "SPOOL_ROWS"), (scratch, "MEMORY_BYTES")])
+def test_temporary_folder_without_room_for_the_rows_says_so(
+    small_disk, refuse, fit_words, monkeypatch, module, limit
+):
+    disk = small_disk(4096)
+    (disk / "filler").write_bytes(b"x" * 4096)
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
+    monkeypatch.setattr(module, limit, 10)
+    refuse(
+        *("fit", "rows.csv", *fit_words),
+        status=6,
+        says=("the temporary folder must have room for the rows", str(disk)),
+        hint="export TMPDIR=FOLDER",
+    )
 
 
 def test_disk_that_is_full_before_the_first_checkpoint_leaves_no_run(

@@ -110,6 +110,10 @@ class TrainingRecipe(Part):
     threads: int | None = Field(None, ge=1)
     """Processor threads; none takes all cores."""
 
+    token_cache: bool = True
+    """Keep the tokens of 10,000 rows and more for the next run, in up to 2 GiB below the workspace.
+    """
+
     track: Literal["none", "tensorboard"] = "none"
     """Where the curve is mirrored to while it grows."""
 

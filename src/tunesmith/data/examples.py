@@ -16,6 +16,7 @@ from tunesmith.data.columns import suggest_columns
 from tunesmith.data.formats import Scan, scan_rows
 from tunesmith.data.rows import BadRow, ProblemLog, RawRow, show_line
 from tunesmith.data.sources import Source
+from tunesmith.data.spool import keep_examples
 from tunesmith.tasks import EXTRA_ROLES
 from tunesmith.tasks.task import Task
 
@@ -42,20 +43,27 @@ def stream_examples(
 
 def read_examples(
     source: Source, task: Task, *, require_gold: bool = True, kind: str | None = None
-) -> list[Example]:
-    """Return the examples of `source` in file order, or raise a `DataError` with every problem."""
+) -> Sequence[Example]:
+    """Return the examples of `source` in file order, or raise a `DataError` with every problem.
+
+    It is a list; many rows are read from disk when they are asked for (`spool.keep_examples`).
+    """
     return collect_examples([scan_rows(source, kind=kind)], task, require_gold=require_gold)
 
 
 def collect_examples(
     scans: Sequence[Scan], task: Task, *, require_gold: bool = True
-) -> list[Example]:
+) -> Sequence[Example]:
     """Return the examples of several sources, or raise one `DataError` with the problems of all."""
-    log, examples = ProblemLog(), []
-    for scan in scans:
-        reader = _ExampleReader(scan, task, require_gold=require_gold)
-        examples += [example for example in reader if example is not None]
-        log.extend(reader.problems())
+    log = ProblemLog()
+
+    def read() -> Iterator[Example]:
+        for scan in scans:
+            reader = _ExampleReader(scan, task, require_gold=require_gold)
+            yield from (example for example in reader if example is not None)
+            log.extend(reader.problems())
+
+    examples = keep_examples(read())
     log.raise_any()
     return examples
 

@@ -7,19 +7,23 @@ nothing, and a new row moves few others.
 from __future__ import annotations
 
 import os
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from tunesmith.core.errors import DataError, Problem, SpecError
 from tunesmith.core.examples import Example
 from tunesmith.data.examples import collect_examples
-from tunesmith.data.fingerprints import stable_hash, text_key
+from tunesmith.data.fingerprints import DIGEST, stable_hash
 from tunesmith.data.folders import find_split_files
 from tunesmith.data.formats import Scan, scan_rows
 from tunesmith.data.hub import is_hub, scan_hub
 from tunesmith.data.rows import BadRow, ProblemLog
+from tunesmith.data.spool import take_examples
+from tunesmith.data.units import Units, find_units
 from tunesmith.tasks.task import Task
 
 PathLike = str | os.PathLike[str]
@@ -27,11 +31,14 @@ PathLike = str | os.PathLike[str]
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """The three sets of rows, each in file order; `valid` and `test` may be empty."""
+    """The three sets of rows, each in file order; `valid` and `test` may be empty.
 
-    train: tuple[Example, ...]
-    valid: tuple[Example, ...] = ()
-    test: tuple[Example, ...] = ()
+    They are tuples, or read from disk where they are many (`data.spool`).
+    """
+
+    train: Sequence[Example]
+    valid: Sequence[Example] = ()
+    test: Sequence[Example] = ()
 
 
 def load_splits(  # noqa: PLR0913  (the two ratios and two files are one user's wish, written once)
@@ -64,12 +71,17 @@ def load_splits(  # noqa: PLR0913  (the two ratios and two files are one user's 
         rows["train"], rows["valid"] = _hold_out(
             "valid", rows["train"], task, valid_ratio, seed=seed
         )
-    return Splits(**{split: tuple(examples) for split, examples in rows.items()})
+    return Splits(
+        **{
+            split: tuple(examples) if isinstance(examples, list) else examples
+            for split, examples in rows.items()
+        }
+    )
 
 
 def split_examples(
     examples: Sequence[Example], task: Task, *, ratio: float, seed: int = 0
-) -> tuple[list[Example], list[Example]]:
+) -> tuple[Sequence[Example], Sequence[Example]]:
     """Return (rest, held out), about `ratio` of each class in the second; both keep the order.
 
     Rows of equal text (case and white space aside) and rows of one group stay together. A class
@@ -79,93 +91,63 @@ def split_examples(
     """
     if not 0 <= ratio < 1:
         raise SpecError(Problem("a ratio must be at least 0 and below 1", str(ratio)))
-    names = [task.strata(example) for example in examples]
-    held = _choose(_units(examples, names, seed=seed), ratio=ratio, seed=seed) if ratio else set()
-    rest = [example for row, example in enumerate(examples) if row not in held]
-    return rest, [example for row, example in enumerate(examples) if row in held]
+    held = np.zeros(len(examples), dtype=bool)
+    if ratio:
+        held[_choose(find_units(examples, task, seed=seed), ratio=ratio, seed=seed)] = True
+    return take_examples(examples, np.flatnonzero(~held)), take_examples(
+        examples, np.flatnonzero(held)
+    )
 
 
-def sample_examples(examples: Sequence[Example], count: int, *, seed: int = 0) -> list[Example]:
+def sample_examples(examples: Sequence[Example], count: int, *, seed: int = 0) -> Sequence[Example]:
     """Return `count` of the examples (all where there are fewer), in their order.
 
     Like a split, the choice depends on content and seed and not on the order of rows.
     """
     if count < 0:
         raise SpecError(Problem("a sample must have at least 0 rows", str(count)))
-    seen: Counter[tuple[str, str]] = Counter()
-    order: list[tuple[bytes, int]] = []
-    for row, example in enumerate(examples):
-        content = (example.inputs.text, repr(example.gold))
-        order.append((stable_hash("sample", seed, content, seen[content]), row))
-        seen[content] += 1
-    return [examples[row] for row in sorted(row for _, row in sorted(order)[:count])]
+    order = bytearray()
+    for content, earlier in zip(_contents(examples), _repeats(examples), strict=True):
+        order += stable_hash("sample", seed, content, earlier)
+    chosen = np.argsort(np.frombuffer(order, dtype=DIGEST), kind="stable")[:count]
+    return take_examples(examples, np.sort(chosen))
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    """Rows that must not be parted: how many have each class, and their place in the draw."""
-
-    rows: tuple[int, ...]
-    names: Counter[str]
-    stratum: str
-    order: bytes
+def _contents(examples: Sequence[Example]) -> Iterator[tuple[str, str]]:
+    return ((example.inputs.text, repr(example.gold)) for example in examples)
 
 
-def _units(
-    examples: Sequence[Example], names: Sequence[tuple[str, ...]], *, seed: int
-) -> list[_Unit]:
-    """Return the units of the rows, by their place in the draw."""
-    frequency = Counter(name for row in names for name in set(row))
-    keys = [text_key(example) for example in examples]
-    units = []
-    for rows in _tied_rows(examples, keys):
-        counts = Counter(name for row in rows for name in set(names[row]))
-        stratum = min(counts, key=lambda name: (frequency[name], name), default="")
-        order = min(stable_hash(seed, key) for key in {keys[row] for row in rows})
-        units.append(_Unit(tuple(rows), counts, stratum, order))
-    return sorted(units, key=lambda unit: unit.order)
+def _repeats(examples: Sequence[Example]) -> list[int]:
+    """Return, for each row, how many earlier ones have its content."""
+    digests = b"".join(stable_hash(*content) for content in _contents(examples))
+    _, content_of = np.unique(np.frombuffer(digests, dtype=DIGEST), return_inverse=True)
+    order = np.argsort(content_of, kind="stable")
+    firsts = np.searchsorted(content_of[order], content_of[order])
+    repeats = np.empty(len(order), dtype=np.int64)
+    repeats[order] = np.arange(len(order)) - firsts
+    return repeats.tolist()
 
 
-def _tied_rows(examples: Sequence[Example], keys: Sequence[str]) -> list[list[int]]:
-    """Return the rows, those that share a text or a group, directly or through others, together."""
-    parent = list(range(len(examples)))
-
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = row = parent[parent[row]]
-        return row
-
-    first: dict[tuple[str, str], int] = {}
-    for row, example in enumerate(examples):
-        ties = [("text", keys[row])]
-        if example.group is not None:
-            ties.append(("group", example.group))
-        for tie in ties:
-            parent[root(row)] = root(first.setdefault(tie, row))
-    tied: dict[int, list[int]] = defaultdict(list)
-    for row in range(len(examples)):
-        tied[root(row)].append(row)
-    return list(tied.values())
-
-
-def _choose(units: Sequence[_Unit], *, ratio: float, seed: int) -> set[int]:
+def _choose(units: Units, *, ratio: float, seed: int) -> np.ndarray:
     """Return the rows to hold out: each stratum's quota, and what large units left open."""
-    strata: dict[str, list[_Unit]] = defaultdict(list)
-    for unit in units:
-        strata[unit.stratum].append(unit)
-    sizes = {stratum: sum(len(unit.rows) for unit in own) for stratum, own in strata.items()}
+    order = np.argsort(units.strata, kind="stable")
+    numbers, firsts = np.unique(units.strata[order], return_index=True)
+    members = np.split(order, firsts[1:])
+    strata = {units.names[number]: own for number, own in zip(numbers, members, strict=False)}
+    rows_of = units.sizes()
+    sizes = {stratum: int(rows_of[own].sum()) for stratum, own in strata.items()}
     quotas = _quotas(sizes, ratio=ratio, seed=seed)
     draw = _Draw(units)
     wanted = 0
-    for stratum in sorted(strata, key=lambda name: (sizes[name], name)):
+    for stratum in sorted(sizes, key=lambda name: (sizes[name], name)):
         wanted += quotas[stratum]
         wanted -= draw.take(strata[stratum], wanted)
-    draw.take(units, wanted)
+    draw.take(np.arange(len(units)), wanted)
     if not draw.held:
-        movable = [unit for unit in units if draw.may_take(unit)]
-        smallest = sorted(movable, key=lambda unit: len(unit.rows))[:1]
-        draw.take(smallest, draw.rest)
-    return draw.held
+        movable = [unit for unit in range(len(units)) if draw.may_take(unit)]
+        smallest = sorted(movable, key=lambda unit: rows_of[unit])[:1]
+        draw.take(np.array(smallest, dtype=np.int64), draw.rest)
+    return np.concatenate([np.empty(0, int), *map(units.rows_of, draw.held)])
 
 
 def _quotas(sizes: dict[str, int], *, ratio: float, seed: int) -> dict[str, int]:
@@ -188,36 +170,39 @@ def _quotas(sizes: dict[str, int], *, ratio: float, seed: int) -> dict[str, int]
 
 
 class _Draw:
-    """The rows held out so far, and what must not leave the rest: the last row of any class."""
+    """The units held out so far, and what must not leave the rest: the last row of any class."""
 
-    def __init__(self, units: Sequence[_Unit]) -> None:
+    def __init__(self, units: Units) -> None:
         self.held: set[int] = set()
-        self.rest = sum(len(unit.rows) for unit in units)
-        self._remaining: Counter[str] = Counter()
-        for unit in units:
-            self._remaining.update(unit.names)
+        self.rest = len(units.rows)
+        self._units = units
+        self._sizes = units.sizes()
+        self._remaining = Counter(dict(enumerate(np.bincount(units.classes).tolist())))
 
-    def may_take(self, unit: _Unit) -> bool:
+    def may_take(self, unit: int) -> bool:
         """Tell whether, without this unit, the rest keeps a row of every class, and any row."""
         return (
-            len(unit.rows) < self.rest
-            and unit.rows[0] not in self.held
-            and all(self._remaining[name] > count for name, count in unit.names.items())
+            self._sizes[unit] < self.rest
+            and unit not in self.held
+            and all(
+                self._remaining[name] > count
+                for name, count in self._units.classes_of(unit).items()
+            )
         )
 
-    def take(self, units: Sequence[_Unit], wanted: int) -> int:
+    def take(self, units: np.ndarray, wanted: int) -> int:
         """Hold out about `wanted` rows in the order of `units`; return how many it became.
 
         A unit is skipped where it would bring the count farther from what is wanted.
         """
         taken = 0
-        for unit in units:
-            size = len(unit.rows)
+        for unit in map(int, units):
             if taken >= wanted:
                 break
+            size = int(self._sizes[unit])
             if size <= 2 * (wanted - taken) and self.may_take(unit):
-                self.held.update(unit.rows)
-                self._remaining.subtract(unit.names)
+                self.held.add(unit)
+                self._remaining.subtract(self._units.classes_of(unit))
                 self.rest -= size
                 taken += size
         return taken
@@ -247,8 +232,9 @@ def _scan_splits(data: PathLike) -> dict[str, list[Scan]]:
     return {"train": [scan_rows(data)]}
 
 
-def _read_splits(scans: dict[str, list[Scan]], task: Task) -> dict[str, list[Example]]:
-    rows, log = {}, ProblemLog()
+def _read_splits(scans: dict[str, list[Scan]], task: Task) -> dict[str, Sequence[Example]]:
+    rows: dict[str, Sequence[Example]] = {}
+    log = ProblemLog()
     for split, own in scans.items():
         try:
             rows[split] = collect_examples(own, task)
@@ -260,8 +246,8 @@ def _read_splits(scans: dict[str, list[Scan]], task: Task) -> dict[str, list[Exa
 
 
 def _hold_out(
-    split: str, examples: list[Example], task: Task, ratio: float, *, seed: int
-) -> tuple[list[Example], list[Example]]:
+    split: str, examples: Sequence[Example], task: Task, ratio: float, *, seed: int
+) -> tuple[Sequence[Example], Sequence[Example]]:
     rest, held = split_examples(examples, task, ratio=ratio, seed=seed)
     if ratio and not held:
         raise DataError(

@@ -17,6 +17,7 @@ from tunesmith.model.device import Choice, choose_precision, threads
 from tunesmith.model.heads import new_head
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.preparing import Prepared, prepare, refuse_faults
+from tunesmith.operations.tokens import Tokens
 from tunesmith.runtime.canary import make_canary
 from tunesmith.runtime.engine import Engine
 from tunesmith.session import Session
@@ -25,7 +26,7 @@ from tunesmith.stages.evaluate.marking import mark_engine
 from tunesmith.stages.evaluate.report import Background, make_report, write_report
 from tunesmith.stages.tune import fit_method
 from tunesmith.stages.tune.job import Fitted, Job
-from tunesmith.stages.tune.rows import encode_rows
+from tunesmith.stages.tune.rows import Rows, make_rows
 from tunesmith.stages.tune.tracking import tracked
 from tunesmith.store.bundles import Bundle
 from tunesmith.store.run_folder import open_run_folder, removed_if_unstarted
@@ -57,7 +58,9 @@ def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
     started = time.perf_counter()
     out = spec.folder
     spec = spec.model_copy(update={"out": str(out)})
-    prepared = prepare(spec, session, method=spec.method.name)
+    cache = session.workspace.tokens if spec.training.token_cache else None
+    tokens = Tokens(session.emit, cache)
+    prepared = prepare(spec, session, method=spec.method.name, tokens=tokens)
     refuse_faults(prepared.findings, spec)
     for finding in prepared.findings:
         if finding.severity == "warning":
@@ -106,8 +109,8 @@ def _tune(
         job = Job(
             model=model,
             task=task,
-            train=encode_rows(backbone.tokenizer, task, prepared.splits.train, reading),
-            valid=encode_rows(backbone.tokenizer, task, prepared.splits.valid, reading),
+            train=_rows(prepared, "train"),
+            valid=_rows(prepared, "valid"),
             engine=engine,
             recipe=spec.training,
             seed=spec.seed,
@@ -117,6 +120,15 @@ def _tune(
         )
         fitted = fit_method(job, spec.method)
     return Tuned(prepared, job, fitted, reasons)
+
+
+def _rows(prepared: Prepared, split: str) -> Rows:
+    return make_rows(
+        prepared.task,
+        getattr(prepared.splits, split),
+        prepared.windows[split],
+        pad_id=prepared.backbone.tokenizer.pad_token_id,
+    )
 
 
 def _choose_precision(spec: FitSpec, session: Session) -> Choice:

@@ -6,6 +6,7 @@ They read the rows, load the model and judge the two together.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tunesmith.core.data_spec import RowsSpec
@@ -16,6 +17,8 @@ from tunesmith.data.fingerprints import fingerprint_examples
 from tunesmith.data.splits import Splits
 from tunesmith.model.backbones import Backbone
 from tunesmith.model.encoding import Reading
+from tunesmith.model.windows import FlatWindows
+from tunesmith.operations.tokens import Tokens, read_splits
 from tunesmith.session import Session
 from tunesmith.stages.check import Finding, check_splits
 from tunesmith.tasks import make_task
@@ -27,9 +30,14 @@ FAULTS_OF_SETTINGS = {"max_length_above_context", "stride_above_window"}
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Everything that stands before the first step. `fingerprints` has one sha256 a split."""
+    """Everything that stands before the first step.
+
+    `windows` has those of train and valid where they were asked for and can be made; `fingerprints`
+    has one sha256 a split.
+    """
 
     splits: Splits
+    windows: Mapping[str, FlatWindows]
     task: Task
     backbone: Backbone
     reading: Reading
@@ -37,8 +45,13 @@ class Prepared:
     fingerprints: dict[str, str]
 
 
-def prepare(spec: RowsSpec, session: Session, *, method: str = "full") -> Prepared:
-    """Return rows, labelled task, backbone, reading and the findings of the check."""
+def prepare(
+    spec: RowsSpec, session: Session, *, method: str = "full", tokens: Tokens | None = None
+) -> Prepared:
+    """Return rows, labelled task, backbone, reading and the findings of the check.
+
+    With `tokens` the windows that the check makes of train and valid are kept for tuning.
+    """
     task = make_task(spec.task, columns=spec.column)
     session.emit(Said(f"reading {spec.data}"))
     splits = session.examples(
@@ -53,13 +66,14 @@ def prepare(spec: RowsSpec, session: Session, *, method: str = "full") -> Prepar
     task = task.with_labels_of(splits.train)
     backbone = session.backbone(spec.model.name, revision=spec.model.revision)
     reading = choose_reading(spec.model, backbone, task, method=method)
-    findings = check_splits(splits, task, backbone, reading)
+    read = read_splits(splits, backbone, reading, tokens=tokens)
+    findings = check_splits(splits, task, backbone, reading, tokens=read.figures)
     fingerprints = {
         name: fingerprint_examples(examples)
         for name in ("train", "valid", "test")
         if (examples := getattr(splits, name))
     }
-    return Prepared(splits, task, backbone, reading, findings, fingerprints)
+    return Prepared(splits, read.windows, task, backbone, reading, findings, fingerprints)
 
 
 def refuse_faults(findings: tuple[Finding, ...], spec: RowsSpec) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tunesmith.core.errors import NotFoundError, SpecError
@@ -16,7 +16,9 @@ from tunesmith.tasks import make_task
 from tunesmith.tasks.task import Task
 
 
-def read_for(task: Task, data: str, *, columns: Mapping[str, str]) -> tuple[Task, list[Example]]:
+def read_for(
+    task: Task, data: str, *, columns: Mapping[str, str]
+) -> tuple[Task, Sequence[Example]]:
     """Return the task with its columns, and the labelled rows to evaluate on.
 
     Those are the rows of a file, or the test split of a folder or hub data set.

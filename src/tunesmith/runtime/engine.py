@@ -96,6 +96,7 @@ def window_vectors(engine: Engine, windows: Sequence[Window]) -> np.ndarray:
 
     There is one row a window or, for word inputs, one for each word a window answers for.
     """
+    windows = list(windows)  # the very same objects each time they are asked for
     place = {id(window): number for number, window in enumerate(windows)}
     by_window: list[np.ndarray] = [np.empty(0)] * len(windows)
     for batch, vectors in _run(engine, windows, engine.model.vectors):

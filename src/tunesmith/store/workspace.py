@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tunesmith.store.runs import RunLog
+    from tunesmith.store.token_cache import TokenCache
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,13 @@ class Workspace:
         from tunesmith.store.runs import RunLog  # noqa: PLC0415 (SQLAlchemy; not for `--help`)
 
         return RunLog(self.root / "runs.sqlite")
+
+    @cached_property
+    def tokens(self) -> TokenCache:
+        """The tokens of earlier runs, in `cache/tokens`: at most 2 GiB, the oldest go first."""
+        from tunesmith.store.token_cache import TokenCache  # noqa: PLC0415 (numpy; not for `--help`)
+
+        return TokenCache(self.root / "cache" / "tokens")
 
 
 def default_workspace() -> Workspace:

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tunesmith.core.examples import Example, Place
 from tunesmith.data.splits import Splits
+from tunesmith.data.spool import keep_examples
 from tunesmith.model.backbones import Backbone, load_backbone
 from tunesmith.model.encoding import Reading
 from tunesmith.stages.check import Finding, check_splits
@@ -88,10 +89,12 @@ def backbone() -> Backbone:
 def check(backbone):
     """Return a function that checks rows given as pairs; splits not given are clean."""
 
-    def run(kind="classification", *, reading=READING, model=None, **pairs) -> Found:
+    def run(kind="classification", *, reading=READING, model=None, on_disk=False, **pairs) -> Found:
         if kind == "classification":
             pairs = {split: clean_pairs(split) for split in DAYS} | pairs
         rows = {split: read_rows(kind, own, file=f"{split}.csv") for split, own in pairs.items()}
+        if on_disk:
+            rows = {split: keep_examples(own, spool_rows=0) for split, own in rows.items()}
         splits = Splits(**{"train": (), **rows})
         task = make_task(kind).with_labels_of(splits.train)
         return Found(check_splits(splits, task, model or backbone, reading))

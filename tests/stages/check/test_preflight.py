@@ -84,6 +84,24 @@ def test_an_injected_fault_is_found(check, clean, case):
     assert name in check(**inject(clean)).grave()
 
 
+@pytest.mark.parametrize("case", INJECTED)
+def test_findings_of_rows_on_disk_are_those_of_rows_in_memory(check, clean, case):
+    inject, name = INJECTED[case]
+    found = check(**inject(clean), on_disk=True)
+    assert name in found.grave()
+    assert found.all == check(**inject(clean)).all
+
+
+def test_findings_of_entities_on_disk_are_those_of_rows_in_memory(check):
+    text = "Anna flew from Berlin to Zürich"
+    row = {"text": text, "entities": [{"start": 0, "end": 2, "type": "PER"}]}
+    blank = {"text": "", "entities": []}
+    pairs = {"train": [row, row, blank], "test": [{**row, "entities": []}]}
+    found = check("ner", **pairs, on_disk=True)
+    assert {"entity_inside_word", "conflicts_across_splits"} <= found.grave()
+    assert found.all == check("ner", **pairs).all
+
+
 def test_truncation_is_found_only_where_texts_are_cut(check, clean, reading):
     rows = [*clean("train"), (LONG, "repair")]
     assert "truncation" in check(train=rows, reading=reading(long_text="truncate")).grave()

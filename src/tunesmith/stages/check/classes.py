@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tunesmith.stages.check.context import SPLITS, Context, gold_names, has_gold
+from tunesmith.stages.check.context import SPLITS, Context, gold_names
 from tunesmith.stages.check.findings import Finding
 from tunesmith.stages.check.wording import show_count, show_part, show_some
 from tunesmith.tasks.labels import sort_labels
@@ -15,7 +15,8 @@ IMBALANCE = 50
 
 def check_classes(context: Context) -> Iterator[Finding]:
     """Yield what is wrong with the labels of train; nothing where train has no answers at all."""
-    if not any(has_gold(context.rows[row]) for row in context.spans["train"]):
+    train = context.spans["train"]
+    if not context.has_gold[train.start : train.stop].any():
         return
     yield from _check_choice(context)
     if context.names["train"]:

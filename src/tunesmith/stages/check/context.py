@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.examples import Example, Span
 from tunesmith.data.splits import Splits
+from tunesmith.data.spool import JoinedExamples
 from tunesmith.model.backbones import Backbone, ModelCard
 from tunesmith.model.encoding import Reading
 from tunesmith.stages.check.findings import MAX_PLACES
@@ -30,19 +31,22 @@ _LETTER = re.compile(r"\w")
 class Context:
     """All rows in the order train, valid, test; arrays have one entry a row.
 
-    `keys` are equal for rows of equal text (NFKC, case folded, white space made one); `is_blank`
-    marks rows in which there is nothing to read; `names` counts the gold labels, or entities by
-    type, of each split.
+    `keys` are equal for rows of equal text (NFKC, case folded, white space made one); `characters`
+    is the length of each text; `is_blank` marks rows in which there is nothing to read, `has_gold`
+    those with an answer; `names` counts the gold labels, or entities by type, of each split. A row
+    of `rows` may be read from disk each time: what many rows are asked for is an array.
     """
 
     task: Task
     card: ModelCard
     tokenizer: Any
     reading: Reading
-    rows: tuple[Example, ...]
+    rows: Sequence[Example]
     spans: Mapping[str, range]
     keys: NDArray[np.uint64]
+    characters: NDArray[np.int32]
     is_blank: NDArray[np.bool_]
+    has_gold: NDArray[np.bool_]
     tokens: TokenFigures
     names: Mapping[str, Counter[str]]
 
@@ -56,29 +60,45 @@ class Context:
         return tuple(str(self.rows[row].place) for row in first)
 
 
-def make_context(splits: Splits, task: Task, backbone: Backbone, reading: Reading) -> Context:
-    """Read every row once."""
-    by_split = {split: tuple(getattr(splits, split)) for split in SPLITS}
-    rows = tuple(example for examples in by_split.values() for example in examples)
+def make_context(
+    splits: Splits,
+    task: Task,
+    backbone: Backbone,
+    reading: Reading,
+    *,
+    tokens: TokenFigures | None = None,
+) -> Context:
+    """Read every row once, and tokenise it unless the `tokens` of all rows are known."""
+    by_split: dict[str, Sequence[Example]] = {split: getattr(splits, split) for split in SPLITS}
+    rows = JoinedExamples(list(by_split.values()))
     ends = np.cumsum([0, *map(len, by_split.values())]).tolist()
-    tokens = read_tokens(backbone.tokenizer, rows, reading)
+    tokens = tokens or read_tokens(backbone.tokenizer, rows, reading)
+    keys = np.zeros(len(rows), dtype=np.uint64)
+    characters = np.zeros(len(rows), dtype=np.int32)
+    blanks, golds = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
+    names: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    spans = {split: range(*ends[at : at + 2]) for at, split in enumerate(SPLITS)}
+    for split, span in spans.items():
+        for row, example in zip(span, by_split[split], strict=True):
+            text = example.inputs.text
+            keys[row] = _text_key(text)
+            characters[row] = len(text)
+            blanks[row] = not tokens.counts[row] or is_blank(text)
+            golds[row] = has_gold(example)
+            names[split].update(gold_names(task, example))
     return Context(
         task=task,
         card=backbone.card,
         tokenizer=backbone.tokenizer,
         reading=reading,
         rows=rows,
-        spans={split: range(*ends[at : at + 2]) for at, split in enumerate(SPLITS)},
-        keys=np.array([_text_key(example.inputs.text) for example in rows], dtype=np.uint64),
-        is_blank=np.array(
-            [
-                not count or is_blank(example.inputs.text)
-                for count, example in zip(tokens.counts, rows, strict=True)
-            ],
-            dtype=bool,
-        ),
+        spans=spans,
+        keys=keys,
+        characters=characters,
+        is_blank=blanks,
+        has_gold=golds,
         tokens=tokens,
-        names={split: count_names(task, examples) for split, examples in by_split.items()},
+        names=names,
     )
 
 
@@ -102,11 +122,6 @@ def gold_names(task: Task, example: Example) -> Sequence[str]:
     if isinstance(example.gold, tuple):
         return [item.type if isinstance(item, Span) else item for item in example.gold]
     return task.strata(example)
-
-
-def count_names(task: Task, examples: Iterable[Example]) -> Counter[str]:
-    """Return how many rows have each label, or how many entities each type has."""
-    return Counter(name for example in examples for name in gold_names(task, example))
 
 
 def _text_key(text: str) -> int:

@@ -20,6 +20,7 @@ from tunesmith.stages.check.sizes import (
     check_truncation,
 )
 from tunesmith.stages.check.texts import check_blank_texts, check_encodings
+from tunesmith.stages.check.tokens import TokenFigures
 from tunesmith.stages.check.vocabulary import (
     check_chinese_vocabulary,
     check_spelling,
@@ -47,11 +48,17 @@ CHECKS: tuple[Callable[[Context], Iterator[Finding]], ...] = (
 
 
 def check_splits(
-    splits: Splits, task: Task, backbone: Backbone, reading: Reading
+    splits: Splits,
+    task: Task,
+    backbone: Backbone,
+    reading: Reading,
+    *,
+    tokens: TokenFigures | None = None,
 ) -> tuple[Finding, ...]:
     """Return what was found in the rows and in how the model would read them, faults first.
 
-    `task` has the labels of train. Nothing is changed and no model is run; only the tokenizer is.
+    `task` has the labels of train. Nothing is changed and no model is run; only the tokenizer is,
+    unless its `tokens` of all rows in the order train, valid, test are known.
     """
-    context = make_context(splits, task, backbone, reading)
+    context = make_context(splits, task, backbone, reading, tokens=tokens)
     return sort_findings(finding for check in CHECKS for finding in check(context))

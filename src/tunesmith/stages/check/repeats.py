@@ -10,7 +10,7 @@ import numpy as np
 
 from tunesmith.core.examples import Example, Span
 from tunesmith.data.rows import shorten
-from tunesmith.stages.check.context import SPLITS, Context, has_gold, normalise_text
+from tunesmith.stages.check.context import SPLITS, Context, normalise_text
 from tunesmith.stages.check.findings import Finding
 from tunesmith.stages.check.wording import show_count, show_part
 
@@ -41,8 +41,10 @@ def _equal_texts(context: Context) -> list[Group]:
     rows = np.flatnonzero(~context.is_blank)
     rows = rows[np.argsort(context.keys[rows], kind="stable")]
     borders = np.flatnonzero(np.diff(context.keys[rows])) + 1
-    groups = [part.tolist() for part in np.split(rows, borders) if len(part) > 1]
-    return sorted(groups)
+    starts, ends = np.append(0, borders), np.append(borders, len(rows))
+    repeated = ends - starts > 1
+    stretches = zip(starts[repeated].tolist(), ends[repeated].tolist(), strict=True)
+    return sorted(rows[start:end].tolist() for start, end in stretches)
 
 
 def _check_duplicates(context: Context, groups: Sequence[Group], split: str) -> Iterator[Finding]:
@@ -97,7 +99,7 @@ def _check_conflicts(context: Context, groups: Sequence[Group]) -> Iterator[Find
     within: list[Group] = []
     across: list[Group] = []
     for group in groups:
-        golds = {row: _gold_key(context.rows[row]) for row in group if has_gold(context.rows[row])}
+        golds = {row: _gold_key(context.rows[row]) for row in group if context.has_gold[row]}
         taught = [row for row in golds if row in train]
         if not taught:
             continue

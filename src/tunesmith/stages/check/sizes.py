@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tunesmith.stages.check.context import SPLITS, Context, has_gold
+from tunesmith.stages.check.context import SPLITS, Context
 from tunesmith.stages.check.findings import Finding
 from tunesmith.stages.check.wording import show_count, show_part, show_share
 
@@ -110,7 +110,7 @@ def check_truncation(context: Context) -> Iterator[Finding]:
 
 def check_long_texts(context: Context) -> Iterator[Finding]:
     """Yield rows so long that one of them may be a whole file."""
-    lengths = np.array([len(example.inputs.text) for example in context.rows], dtype=np.int64)
+    lengths = context.characters
     rows = np.flatnonzero(lengths > LONG_CHARACTERS)
     if len(rows):
         yield Finding(
@@ -129,8 +129,8 @@ def _check_gold(context: Context) -> Iterator[Finding]:
     column = context.task.columns.get(role, role)
     for split in SPLITS:
         rows = context.spans[split]
-        without = [row for row in rows if not has_gold(context.rows[row])]
-        if not without and (rows or split != "train"):
+        without = np.flatnonzero(~context.has_gold[rows.start : rows.stop]) + rows.start
+        if not len(without) and (rows or split != "train"):
             continue
         if not rows:
             name = "no_train_rows"

@@ -6,21 +6,25 @@ does not grow with the length of the texts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.examples import Example, Span, WordsInput
-from tunesmith.model.encoding import ENCODE_ROWS, Reading, encode_windows, find_frame
+from tunesmith.model.encoding import ENCODE_ROWS, Reading, Window, encode_windows, find_frame
 from tunesmith.stages.check.round_trip import Loss, find_causes
 from tunesmith.stages.check.scripts import SCRIPTS, count_scripts, script_indices
 
 BATCH_CHARACTERS = 1 << 20
 MARKS_OF_CONTINUATION = ("##", "▁", "Ġ")
+
+FIGURES = ("counts", "characters", "unknown_characters", "tokens", "unknown_tokens")
+
+Keep: TypeAlias = Callable[[int, Sequence[Window]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class TokenFigures:
 
     `counts` (rows,) tokens of each text, without the `frame` special tokens. The others are
     (scripts,) in the order of `SCRIPTS`: characters and how many of them lie in an unknown token;
-    tokens and how many of them are unknown. `losses` are the rows whose entities do not come back.
+    tokens and how many of them are unknown. `losses` are the rows whose entities do not come back:
+    they alone depend on the answers.
     """
 
     counts: NDArray[np.int64]
@@ -40,28 +45,49 @@ class TokenFigures:
     unknown_tokens: NDArray[np.int64]
     losses: tuple[Loss, ...]
 
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return what depends on texts, tokenizer and reading alone, by name."""
+        return {name: getattr(self, name) for name in FIGURES}
 
-def read_tokens(tokenizer: Any, examples: Sequence[Example], reading: Reading) -> TokenFigures:
+
+def read_tokens(
+    tokenizer: Any,
+    examples: Sequence[Example],
+    reading: Reading,
+    *,
+    keep: Keep | None = None,
+) -> TokenFigures:
     """Return the figures of all rows, each text tokenised once.
 
     Entities are followed to tokens and back unless the windows would be smaller than their overlap.
+    `keep` is given the windows that were made on the way, batch by batch, with the number of the
+    batch's first row; it is not called where there can be none.
     """
     listener = _Listener(tokenizer)
     frame = len(find_frame(tokenizer))
     has_windows = reading.long_text == "truncate" or reading.max_length - frame > reading.stride
+    if keep is None:
+        reading = replace(reading, case_shape=False)  # shapes move no token and cost time
     characters = np.zeros(len(SCRIPTS), dtype=np.int64)
-    order: list[int] = []
-    losses: list[Loss] = []
-    for batch in _batches(examples):
-        characters += count_scripts(examples[row].inputs.text for row in batch)
-        marked = [row for row in batch if has_windows and _has_entities(examples[row])]
-        plain = sorted(set(batch) - set(marked))
-        if plain:
-            listener.hear([examples[row].inputs.text for row in plain])
-        losses += _find_losses(listener, examples, marked, reading)
-        order += plain + marked
     counts = np.zeros(len(examples), dtype=np.int64)
-    counts[order] = listener.counts
+    losses: list[Loss] = []
+    for first, batch in _batches(examples):
+        characters += count_scripts(example.inputs.text for example in batch)
+        is_framed = [has_windows and (keep is not None or has_entities(row)) for row in batch]
+        plain, framed = (
+            [number for number, wanted in enumerate(is_framed) if wanted is want]
+            for want in (False, True)
+        )
+        if plain:
+            listener.hear([batch[number].inputs.text for number in plain])
+        if framed:
+            inputs = [batch[number].inputs for number in framed]
+            windows = list(encode_windows(listener, inputs, reading))
+            own = find_losses([batch[number] for number in framed], windows, reading)
+            losses += [Loss(first + framed[loss.row], loss.causes) for loss in own]
+            if keep is not None:
+                keep(first, windows)
+        counts[np.array(plain + framed) + first] = listener.take_counts()
     return TokenFigures(
         counts=counts,
         frame=frame,
@@ -71,6 +97,41 @@ def read_tokens(tokenizer: Any, examples: Sequence[Example], reading: Reading) -
         unknown_tokens=listener.unknown_tokens,
         losses=tuple(losses),
     )
+
+
+def join_figures(parts: Sequence[TokenFigures]) -> TokenFigures:
+    """Return the figures of several lists of rows as those of one, in their order."""
+    firsts = np.cumsum([0, *(len(part.counts) for part in parts)]).tolist()
+    return TokenFigures(
+        counts=np.concatenate([part.counts for part in parts]),
+        frame=parts[0].frame,
+        characters=np.sum([part.characters for part in parts], axis=0),
+        unknown_characters=np.sum([part.unknown_characters for part in parts], axis=0),
+        tokens=np.sum([part.tokens for part in parts], axis=0),
+        unknown_tokens=np.sum([part.unknown_tokens for part in parts], axis=0),
+        losses=tuple(
+            Loss(first + loss.row, loss.causes)
+            for first, part in zip(firsts, parts, strict=False)
+            for loss in part.losses
+        ),
+    )
+
+
+def find_losses(
+    examples: Sequence[Example], windows: Iterable[Window], reading: Reading
+) -> Iterator[Loss]:
+    """Yield the rows whose entities do not come back; `windows` are in the order of their rows."""
+    for row, own in groupby(windows, key=lambda window: window.row):
+        example = examples[row]
+        if has_entities(example):
+            inputs, gold = cast(WordsInput, example.inputs), cast(tuple[Span, ...], example.gold)
+            if causes := find_causes(inputs, gold, own, reading):
+                yield Loss(row, causes)
+
+
+def has_entities(example: Example) -> bool:
+    """Tell whether a row has entities that tokens could lose."""
+    return isinstance(example.inputs, WordsInput) and bool(example.gold)
 
 
 def vocabulary_scripts(tokenizer: Any) -> NDArray[np.uint8]:
@@ -89,7 +150,7 @@ class _Listener:
     """A tokenizer that keeps counts of every list of texts that passes through it."""
 
     def __init__(self, tokenizer: Any) -> None:
-        self.counts: list[int] = []
+        self._counts: list[int] = []
         self.unknown_characters = np.zeros(len(SCRIPTS), dtype=np.int64)
         self.unknown_tokens = np.zeros(len(SCRIPTS), dtype=np.int64)
         self._tokenizer = tokenizer
@@ -112,6 +173,11 @@ class _Listener:
             verbose=False,
         )
 
+    def take_counts(self) -> list[int]:
+        """Return the tokens of each text since the last call."""
+        counts, self._counts = self._counts, []
+        return counts
+
     def tokens_by_script(self) -> NDArray[np.int64]:
         """Return (scripts,) tokens, the unknown ones under the script of their characters."""
         known = self._uses.copy()
@@ -126,7 +192,7 @@ class _Listener:
         pieces: list[str] = []
         rows = encoded["input_ids"]
         for number, (text, ids) in enumerate(zip(texts, rows, strict=True)):
-            self.counts.append(len(ids))
+            self._counts.append(len(ids))
             if unknown in ids:
                 # Offsets of all rows as Python tuples would double the time; few rows need them.
                 offsets = encoded.encodings[number].offsets
@@ -141,34 +207,20 @@ class _Listener:
         self.unknown_tokens += count_scripts(piece.lstrip()[:1] or " " for piece in pieces)
 
 
-def _batches(examples: Sequence[Example]) -> Iterator[list[int]]:
-    """Yield row numbers; a batch has at most 1,024 rows and 1 Mi characters, or is one row."""
-    batch: list[int] = []
-    size = 0
-    for row, example in enumerate(examples):
+def _batches(examples: Iterable[Example]) -> Iterator[tuple[int, list[Example]]]:
+    """Yield rows with the number of the first.
+
+    A batch has at most 1,024 rows and 1 Mi characters, or is one row.
+    """
+    batch: list[Example] = []
+    first = size = 0
+    for example in examples:
         length = len(example.inputs.text)
         if batch and (len(batch) == ENCODE_ROWS or size + length > BATCH_CHARACTERS):
-            yield batch
+            yield first, batch
+            first += len(batch)
             batch, size = [], 0
-        batch.append(row)
+        batch.append(example)
         size += length
     if batch:
-        yield batch
-
-
-def _has_entities(example: Example) -> bool:
-    return isinstance(example.inputs, WordsInput) and bool(example.gold)
-
-
-def _find_losses(
-    listener: _Listener, examples: Sequence[Example], rows: list[int], reading: Reading
-) -> Iterator[Loss]:
-    if not rows:
-        return
-    plain = replace(reading, case_shape=False)  # shapes move no token and cost time
-    windows = encode_windows(listener, [examples[row].inputs for row in rows], plain)
-    for number, own in groupby(windows, key=lambda window: window.row):
-        example = examples[rows[number]]
-        inputs, gold = cast(WordsInput, example.inputs), cast(tuple[Span, ...], example.gold)
-        if causes := find_causes(inputs, gold, own, reading):
-            yield Loss(rows[number], causes)
+        yield first, batch

@@ -1,12 +1,14 @@
 """Training rows, encoded once.
 
-They are windows, what the head should say of each, and the tensors of any batch.
+They are windows, what the head should say of each, and the tensors of any batch. Both are flat
+arrays: mapped from disk where the rows are many, and about 50 bytes a row in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,9 @@ import torch
 
 from tunesmith.core.examples import Example
 from tunesmith.model.batching import Batch, collate
-from tunesmith.model.encoding import Reading, Window, encode_windows
+from tunesmith.model.encoding import ENCODE_ROWS, Reading, encode_windows
+from tunesmith.model.windows import FlatWindows, pack_windows, token_type
+from tunesmith.store.scratch import ScratchArray, ScratchArrays
 from tunesmith.tasks.task import Task
 
 
@@ -22,14 +26,15 @@ from tunesmith.tasks.task import Task
 class Rows:
     """Examples as the windows and targets that a head is trained on.
 
-    `targets` holds one entry a window: an index, a 0/1 vector (C,), or one index a word;
-    `lengths` counts the tokens of each window.
+    `targets` holds one entry a window, (N,) indices or (N, C) 0/1, or for word inputs one index for
+    each word a window answers for, window after window; `lengths` (N,) counts the tokens of each
+    window.
     """
 
     examples: Sequence[Example]
-    windows: list[Window]
+    windows: FlatWindows
     lengths: np.ndarray
-    targets: list[np.ndarray]
+    targets: np.ndarray
     pad_id: int
 
     def batch(self, indices: np.ndarray) -> Batch:
@@ -40,12 +45,8 @@ class Rows:
         """
         chosen = [self.windows[index] for index in indices]
         batch = collate(chosen, pad_id=self.pad_id)
-        targets = [self.targets[index] for index in indices]
-        tagged = chosen[0].words is not None
-        batch["targets"] = torch.from_numpy(
-            np.concatenate(targets) if tagged else np.stack(targets)
-        )
-        if not tagged and any(window.share != 1.0 for window in chosen):
+        batch["targets"] = torch.from_numpy(self._targets_of(indices))
+        if not self.windows.has_words and any(window.share != 1.0 for window in chosen):
             batch["shares"] = torch.tensor([window.share for window in chosen])
         return batch
 
@@ -54,8 +55,20 @@ class Rows:
 
         There is one row a window or, for word inputs, one a word.
         """
-        tagged = bool(self.windows) and self.windows[0].words is not None
-        return np.concatenate(self.targets) if tagged else np.stack(self.targets)
+        return self.targets
+
+    def sample(self, most: int, *, seed: int) -> tuple[FlatWindows, np.ndarray]:
+        """Return at most so many of the windows, in their order, with their targets end to end."""
+        if len(self.windows) <= most:
+            return self.windows, self.targets
+        chosen = np.random.default_rng(seed).choice(len(self.windows), most, replace=False)
+        chosen.sort()
+        return self.windows.take(chosen), self._targets_of(chosen)
+
+    def _targets_of(self, indices: np.ndarray) -> np.ndarray:
+        if self.windows.has_words:
+            return np.concatenate([self.targets[self.windows.words_of(at)] for at in indices])
+        return self.targets[indices]
 
 
 def encode_rows(tokenizer: Any, task: Task, examples: Sequence[Example], reading: Reading) -> Rows:
@@ -63,18 +76,59 @@ def encode_rows(tokenizer: Any, task: Task, examples: Sequence[Example], reading
 
     Windows that show no word to answer for are left out.
     """
-    windows = [
-        window
-        for window in encode_windows(tokenizer, [example.inputs for example in examples], reading)
-        if window.words is None or len(window.words)
-    ]
-    gold = [_target(task, example) for example in examples]
-    targets = [
-        gold[window.row] if window.words is None else gold[window.row][window.words]
-        for window in windows
-    ]
-    lengths = np.array([len(window.ids) for window in windows], dtype=np.int64)
-    return Rows(examples, windows, lengths, targets, tokenizer.pad_token_id)
+    kept = ScratchArrays()
+    kind = token_type(tokenizer)
+    kept.append(pack_windows([], token_type=kind))
+    windows = encode_windows(tokenizer, (example.inputs for example in examples), reading)
+    while block := list(islice(windows, ENCODE_ROWS)):
+        kept.append(pack_windows(block, token_type=kind))
+    flat = FlatWindows(kept.finish())
+    return make_rows(task, examples, flat, pad_id=tokenizer.pad_token_id)
+
+
+def make_rows(
+    task: Task, examples: Sequence[Example], windows: FlatWindows, *, pad_id: int
+) -> Rows:
+    """Return examples whose windows are known as what a head is trained on, the examples read once.
+
+    Windows that show no word to answer for are left out.
+    """
+    if windows.has_words:
+        targets = _word_targets(task, examples, windows)
+        if not windows.answers.all():
+            windows = windows.take(np.flatnonzero(windows.answers))
+    else:
+        targets = _text_targets(task, examples)
+        if len(windows) != len(examples):
+            targets = targets[windows.rows]
+    return Rows(examples, windows, windows.lengths, targets, pad_id)
+
+
+def _text_targets(task: Task, examples: Sequence[Example]) -> np.ndarray:
+    """Return (rows,) indices or (rows, C) 0/1."""
+    kept = ScratchArray()
+    for block in _blocks(examples):
+        kept.append(np.stack([_target(task, example) for example in block]))
+    return kept.finish() if len(examples) else np.empty(0, dtype=np.int64)
+
+
+def _word_targets(task: Task, examples: Sequence[Example], windows: FlatWindows) -> np.ndarray:
+    """Return (answers,) the index of each word that a window answers for."""
+    kept = ScratchArray()
+    kept.append(np.empty(0, dtype=np.int64))
+    number = 0
+    for row, example in enumerate(examples):
+        gold = _target(task, example)
+        while number < len(windows) and windows.rows[number] == row:
+            kept.append(gold[windows.arrays["words"][windows.words_of(number)]])
+            number += 1
+    return kept.finish()
+
+
+def _blocks(examples: Sequence[Example]) -> Iterator[list[Example]]:
+    stream = iter(examples)
+    while block := list(islice(stream, ENCODE_ROWS)):
+        yield block
 
 
 def _target(task: Task, example: Example) -> np.ndarray:

@@ -1,0 +1,164 @@
+"""Many windows as a few flat arrays, in memory or mapped from disk, and the key to them.
+
+A window is built when it is asked for. This module knows no file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from tunesmith.core.environment import package_versions
+from tunesmith.core.examples import Inputs, WordsInput
+from tunesmith.model.encoding import Reading, Window
+
+KEY_VERSION = 1
+"""Goes up when the same rows, tokenizer and reading would give other arrays."""
+
+NARROW_TOKENS = 2**16
+"""Vocabularies up to this size are kept in two bytes a token."""
+
+RECORDED = ("tunesmith", "tokenizers", "transformers")
+
+
+class FlatWindows(Sequence[Window]):
+    """Windows in the order of their rows; in memory it is 28 bytes a window, 60 for word inputs.
+
+    `lengths` (N,) are the tokens of each, `rows` (N,) the texts they came from, `answers` (N,) how
+    many rows of logits each gives. `arrays` is what `pack_windows` gave, put together.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Read the packed arrays of all windows."""
+        self.arrays = arrays
+        self.lengths = arrays["lengths"].astype(np.int64)
+        self.rows = np.asarray(arrays["rows"])
+        self.has_words = "words" in arrays
+        self.answers = np.asarray(arrays["answers"])
+        self._shares = np.asarray(arrays["shares"])
+        self._starts = _starts(self.lengths)
+        if self.has_words:
+            self._first_words = _starts(self.answers)
+            self._follower_counts = np.asarray(arrays["follower_counts"])
+            self._first_followers = _starts(self._follower_counts)
+
+    def __len__(self) -> int:
+        """Return how many windows there are."""
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Window: ...
+    @overload
+    def __getitem__(self, index: slice) -> FlatWindows: ...
+    def __getitem__(self, index: int | slice) -> Window | FlatWindows:
+        """Return one window, or a view of some."""
+        if isinstance(index, slice):
+            return self.take(np.arange(len(self))[index])
+        at = range(len(self))[index]
+        tokens = self._stretch(self._starts, self.lengths, at)
+        ids = self.arrays["ids"][tokens].astype(np.int32)
+        row, share = int(self.rows[at]), float(self._shares[at])
+        if not self.has_words:
+            return Window(ids, row, share)
+        words = self.words_of(at)
+        followers = self._stretch(self._first_followers, self._follower_counts, at)
+        shapes = self.arrays.get("shapes")
+        return Window(
+            ids,
+            row,
+            share,
+            self.arrays["words"][words].astype(np.int64),
+            self.arrays["positions"][words].astype(np.int64),
+            None if shapes is None else np.array(shapes[tokens]),
+            self.arrays["followers"][followers].astype(np.int64),
+        )
+
+    def words_of(self, index: int) -> slice:
+        """Return where the words of a window stand among those of all windows."""
+        return self._stretch(self._first_words, self.answers, index)
+
+    def take(self, indices: np.ndarray) -> FlatWindows:
+        """Return a view of the windows at `indices`; no token is copied."""
+        view = object.__new__(FlatWindows)
+        view.__dict__ |= self.__dict__
+        names = ["lengths", "rows", "answers", "_shares", "_starts"]
+        if self.has_words:
+            names += ["_first_words", "_follower_counts", "_first_followers"]
+        for name in names:
+            setattr(view, name, getattr(self, name)[indices])
+        return view
+
+    @staticmethod
+    def _stretch(starts: np.ndarray, counts: np.ndarray, at: int) -> slice:
+        start = int(starts[at])
+        return slice(start, start + int(counts[at]))
+
+
+def pack_windows(
+    windows: Sequence[Window], *, token_type: np.dtype, first_row: int = 0
+) -> dict[str, np.ndarray]:
+    """Return windows as flat arrays; those of several calls are put together end to end.
+
+    `ids` (tokens,), `lengths`, `rows`, `shares`, `answers` (N,); for word inputs also `words` and
+    `positions` (answers,), `followers` (F, 2), `follower_counts` (N,), and `shapes` (tokens,) where
+    case shapes are used. `first_row` is added to each row.
+    """
+    empty = [np.empty(0, dtype=token_type)]
+    packed = {
+        "ids": np.concatenate([window.ids for window in windows] or empty).astype(token_type),
+        "lengths": np.array([len(window.ids) for window in windows], dtype=np.int32),
+        "rows": np.array([window.row + first_row for window in windows], dtype=np.int32),
+        "shares": np.array([window.share for window in windows], dtype=np.float64),
+        "answers": np.array([window.answers for window in windows], dtype=np.int32),
+    }
+    words = [window.words for window in windows if window.words is not None]
+    if words:
+        positions = [window.positions for window in windows if window.positions is not None]
+        followers = [window.followers for window in windows if window.followers is not None]
+        shapes = [window.shapes for window in windows if window.shapes is not None]
+        packed["words"] = np.concatenate(words).astype(np.int32)
+        packed["positions"] = np.concatenate(positions).astype(np.int32)
+        packed["followers"] = np.concatenate(followers).astype(np.int32)
+        packed["follower_counts"] = np.array([len(part) for part in followers], dtype=np.int32)
+        if shapes:
+            packed["shapes"] = np.concatenate(shapes).astype(np.int8)
+    return packed
+
+
+def token_type(tokenizer: Any) -> np.dtype:
+    """Return the narrowest type that holds every token of a vocabulary: uint16 or int32."""
+    return np.dtype(np.uint16 if len(tokenizer) <= NARROW_TOKENS else np.int32)
+
+
+def window_key(tokenizer: Any, inputs: Iterable[Inputs], reading: Reading) -> str:
+    """Return 64 hexadecimal digits that are equal where the windows would be.
+
+    They depend on the texts and words in their order, on all that the tokenizer is made of, on the
+    reading and on the versions of what computes.
+    """
+    digest = hashlib.sha256()
+    parts = (
+        KEY_VERSION,
+        package_versions(RECORDED),
+        reading.to_json(),
+        _tokenizer_content(tokenizer),
+    )
+    digest.update(json.dumps(parts, sort_keys=True).encode())
+    for item in inputs:
+        words = item.words if isinstance(item, WordsInput) else None
+        digest.update(repr((item.text, words)).encode())
+    return digest.hexdigest()
+
+
+def _tokenizer_content(tokenizer: Any) -> dict[str, Any]:
+    """Return vocabulary and rules, without how the last call cut or padded."""
+    content = json.loads(tokenizer.backend_tokenizer.to_str())
+    return {name: part for name, part in content.items() if name not in {"truncation", "padding"}}
+
+
+def _starts(counts: np.ndarray) -> np.ndarray:
+    return np.cumsum(counts, dtype=np.int64) - counts
