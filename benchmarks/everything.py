@@ -20,7 +20,7 @@ SCRIPTS = (
     ("startup.py",),
     ("predict.py",),
     ("embeddings.py",),
-    ("tuning_memory.py",),
+    ("memory.py",),
     ("tuning.py",),
     ("tuning.py", "--to-score"),
 )

@@ -118,9 +118,3 @@ def test_weights_of_each_form_are_counted_apart(load_benchmark, tmp_path):
         (tmp_path / name).write_bytes(b"x" * size)
     counted = {form.name: forms.weight_bytes(tmp_path, form) for form in forms.FORMS}
     assert counted == {"torch_fp32": 40, "torch_bf16": 40, "onnx_fp32": 33, "onnx_int8": 11}
-
-
-def test_bytes_of_a_row_come_from_the_two_ends_of_the_curve(load_benchmark):
-    """100 MiB more for 100,000 rows more."""
-    measured = load_benchmark("tuning_memory").bytes_per_row([0, 50_000, 100_000], [900, 1, 1000])
-    assert measured == pytest.approx(1048.576)

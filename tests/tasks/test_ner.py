@@ -190,10 +190,11 @@ def test_answer_confidence_is_the_mean_of_its_words():
     assert answer.entities[0].confidence == pytest.approx(0.7)
 
 
-def test_answer_inside_tag_that_follows_nothing_opens_an_entity():
+def test_answer_inside_tag_that_follows_nothing_begins_an_entity_where_that_is_likelier():
     inputs = WordsInput("a b", ((0, 1), (2, 3)))
     scores = np.zeros((2, 5))
     scores[0, 0] = scores[1, 2] = 9.0
+    scores[1, 1] = 4.0
     assert [entity.text for entity in TASK.answer(scores, inputs).entities] == ["b"]
 
 

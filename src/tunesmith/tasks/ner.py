@@ -24,12 +24,16 @@ from tunesmith.measure.classes import (
 )
 from tunesmith.measure.intervals import bootstrap_intervals
 from tunesmith.measure.spans import decode_tags, encode_tags, span_counts, span_statistics
+from tunesmith.tasks.decoding import best_tags
 from tunesmith.tasks.labels import softmax, sort_labels
 from tunesmith.tasks.rows import Reader
 from tunesmith.tasks.task import HeadFamily, Labelled, Marks
 from tunesmith.tasks.words import join_words, split_words
 
 OUTSIDE = "O"
+SMALLEST = 1e-30
+"""What a probability of 0 is read as before its logarithm is taken."""
+
 NEVER_LOGIT = 1e4
 
 
@@ -80,14 +84,11 @@ class Ner(Labelled):
         return tuple(sorted({span.type for span in example.gold or ()}))
 
     def answer(self, scores: np.ndarray, inputs: Any) -> EntitiesAnswer:
-        """Return the entities of the most probable tag sequence; `scores` are (words, C) logits.
-
-        An `I-` that follows no entity of its type opens one, as conlleval counts it.
-        """
+        """Return the entities of the most probable valid tag sequence of (words, C) logits."""
         if not len(inputs.words):
             return EntitiesAnswer((), ())
         probabilities = softmax(scores)
-        best = probabilities.argmax(axis=-1)
+        best = best_tags(np.log(np.maximum(probabilities, SMALLEST)))
         names = self.outputs()
         tags = tuple(names[number] for number in best)
         confidence = probabilities[np.arange(len(best)), best]
