@@ -184,6 +184,29 @@ def test_bf16_on_a_processor_without_it_falls_back_and_says_so(type_in, monkeypa
     assert "answering in fp32, not bf16" in typed.err
 
 
+@pytest.mark.usefixtures("exported")
+def test_bf16_is_computed_by_torch_and_gives_the_same_labels(type_in, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    texts = ("my order is good", "the card is bad")
+    replies = [
+        json.loads(type_in("predict", "bundle", *texts, "--precision", kind, "--json").out)
+        for kind in ("bf16", "fp32")
+    ]
+    assert [reply["engine"] for reply in replies] == ["torch bf16", "onnx fp32"]
+    bf16, fp32 = ([row["label"] for row in reply["predictions"]] for reply in replies)
+    assert bf16 == fp32
+
+
+@pytest.mark.usefixtures("exported")
+def test_inputs_that_come_again_are_counted_and_answered_alike(type_in):
+    words = ("predict", "bundle", *["my order is good"] * 3, "the card is bad", "--json")
+    kept, fresh = (json.loads(type_in(*words, *more).out) for more in ((), ("--cache", "0")))
+    assert (kept["cache_hits"], fresh["cache_hits"]) == (2, 0)
+    assert kept["predictions"] == fresh["predictions"]
+
+
 @pytest.mark.usefixtures("bundle")
 @pytest.mark.parametrize(
     ("precision", "constant", "value", "says"),

@@ -104,6 +104,11 @@ def _(result: PredictResult) -> None:
 def _(result: ExportResult) -> None:
     console = _console()
     parity = result.parity
+    for step, cost in result.pruned.items():
+        console.say(
+            f"Pruned  {step}: {cost['measure']} {cost['source']:.4f} to {cost['pruned']:.4f}, "
+            f"{cost['agreement']:.2%} of answers equal, on {cost['rows']:,} rows"
+        )
     console.say(f"Export  {result.bundle}/{result.file}")
     share = result.bytes / max(result.source_bytes, 1)
     console.say(f"Size    {result.bytes / 1e6:.1f} MB, {share:.0%} of the weights")

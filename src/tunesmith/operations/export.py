@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -29,18 +29,28 @@ class ExportSpec(Spec):
     at least 99 % of the labels."""
 
     data: OptionalPathText = None
-    """Labelled rows to measure the change of the score on, a file or a folder whose test split is
-    taken; none takes the bundle's canary rows."""
+    """Labelled rows to measure the change of the score on, and to prune by; a folder's test split
+    is taken for measuring, and none takes the bundle's canary rows."""
 
     column: Columns
     """`ROLE=NAME`: the column of `data` that holds a role; those of the tuning are remembered."""
+
+    drop_layers: int = Field(0, ge=0)
+    """Top layers to leave out, in a new bundle that is briefly tuned again on `data`."""
+
+    trim_vocabulary: bool = False
+    """Keep only the tokens of `data`, special ones and single characters, in a new bundle."""
+
+    out: OptionalPathText = None
+    """Folder for the new bundle of a pruned model; other exports go into the bundle they are of."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
     """The file that was written and how its answers compare with the source's.
 
-    `bytes` is the size of the file, `source_bytes` that of the weights it was made from.
+    `bytes` is the size of the file, `source_bytes` that of the weights it was made from; `pruned`
+    holds what each step of pruning cost, by its name.
     """
 
     bundle: str
@@ -51,6 +61,7 @@ class ExportResult:
     source_bytes: int
     parity: dict[str, Any]
     seconds: float
+    pruned: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON-ready fields."""

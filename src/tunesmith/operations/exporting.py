@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import replace
+from typing import Any
 
 from tunesmith.core.environment import package_versions
 from tunesmith.core.events import Said
 from tunesmith.operations.export import ExportResult, ExportSpec
+from tunesmith.operations.pruning import check_pruning, prune_bundle
 from tunesmith.operations.reading import read_for
 from tunesmith.runtime.canary import read_canary
 from tunesmith.runtime.engine import Engine
@@ -36,7 +38,11 @@ def export_bundle(spec: ExportSpec, session: Session) -> ExportResult:
     Raises `GateError`, and writes nothing, where the answers are not those of the source.
     """
     started = time.perf_counter()
+    is_pruned = check_pruning(spec)
     bundle = read_bundle(spec.bundle)
+    pruned: dict[str, Any] = {}
+    if is_pruned:
+        bundle, pruned = prune_bundle(spec, session, bundle)
     source = load_engine(bundle)
     session.emit(Said(f"writing the graph ({spec.precision})"))
     content = build_graph(read_network(source.model), precision=spec.precision)
@@ -63,6 +69,7 @@ def export_bundle(spec: ExportSpec, session: Session) -> ExportResult:
         source_bytes=sum((bundle.path / name).stat().st_size for name in _weights(export)),
         parity=parity.to_json(),
         seconds=time.perf_counter() - started,
+        pruned=pruned,
     )
 
 

@@ -73,8 +73,8 @@ def revise_bundle(
     """Return the bundle with files added and fields of its manifest changed.
 
     The manifest takes the place of the old one in a single step, after the new files stand there
-    and before those of `remove` go, so whatever stops the writing leaves a whole bundle. A new file
-    must have a name that the old manifest does not record.
+    and before those of `remove` go, so whatever stops the writing leaves a whole bundle. A file
+    that the old manifest records must not be given other bytes: name a new file by its digest.
     """
     for name, content in add.items():
         write_file(bundle.path / name, content)
