@@ -93,6 +93,7 @@ def test_public_names_are_exactly_the_listed_ones():
         "check",
         "env",
         "evaluate",
+        "export",
         "fit",
         "predict",
         "runs",
@@ -131,6 +132,26 @@ def test_start_imports_only_light_libraries(code, allowed):
     _, *imported = made.stdout.splitlines()[-1].split()
     assert "pydantic" in imported
     assert set(imported) <= allowed
+
+
+PREDICTING = """
+import sys, tunesmith
+print(tunesmith.predict(sys.argv[1], ["my order is late"]).engine)
+"""
+
+
+def test_answering_by_onnx_imports_neither_torch_nor_transformers(tmp_path, tiny_model, tiny_rows):
+    fitted = tunesmith.fit(
+        tiny_rows, task="classification", model=tiny_model, method="probe", out=tmp_path / "run"
+    )
+    tunesmith.export(fitted.bundle)
+    command = [sys.executable, "-c", PREDICTING + IMPORTED, str(fitted.bundle)]
+    made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    engine, imported = made.stdout.splitlines()
+    assert engine == "onnx fp32"
+    names = set(imported.split()[1:])
+    assert {"onnxruntime", "tokenizers", "numpy"} <= names
+    assert names <= SPEC_LIBRARIES | {"onnxruntime", "tokenizers", "numpy"}
 
 
 def test_extras_that_env_looks_for_are_those_that_can_be_installed(project):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from .conftest import DOORS, Reply
 CLOCKED = {"seconds", "fingerprint"}
 """Fields that differ from run to run: times, and a bundle's name, whose report holds its date."""
 
-NOWHERE = dict.fromkeys(("rows", "model", "out", "renamed", "run", "report", "answers", "bare"), "")
+NOWHERE = dict.fromkeys(
+    ("rows", "model", "out", "renamed", "run", "copy", "report", "answers", "bare"), ""
+)
 """Places that are not needed to count the requests."""
 
 
@@ -52,6 +55,13 @@ def good_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any]]
             {"bundle": place["run"], "data": place["rows"], "out": place["answers"],
              "overwrite": True},
         ),
+        "predict with an engine": (
+            "predict",
+            {"bundle": place["run"], "texts": ["good"] * 3, "engine": "torch", "threads": 1,
+             "cache": 0},
+        ),
+        "export": ("export", {"bundle": place["copy"], "to": "onnx"}),
+        "export and measure": ("export", {"bundle": place["copy"], "data": place["rows"]}),
         "runs": ("runs", {}),
         "env": ("env", {}),
     }  # fmt: skip
@@ -79,6 +89,12 @@ def bad_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any], 
             {"bundle": place["run"], "data": place["rows"], "out": place["rows"]}, 2),
         "texts and rows": (
             "predict", {"bundle": place["run"], "texts": ["x"], "data": place["rows"]}, 2),
+        "int8 in torch": (
+            "predict",
+            {"bundle": place["run"], "texts": ["x"], "engine": "torch", "precision": "int8"}, 2),
+        "export that is not there": (
+            "predict", {"bundle": place["run"], "texts": ["x"], "engine": "onnx"}, 3),
+        "no such bundle to export": ("export", {"bundle": "nowhere"}, 3),
         "limit of nothing": ("runs", {"limit": 0}, 2),
         "no such rows": ("check", {**rows, "data": place["rows"] + "x"}, 3),
         "no such model": ("check", {**rows, "model": "./nothing/here"}, 3),
@@ -100,6 +116,7 @@ def test_every_operation_is_asked_well_and_badly():
 def place(tmp_path: Path, tiny_model, tiny_rows, fitted) -> dict[str, str]:
     """Return where the requests find and leave things."""
     text = tiny_rows.read_text(encoding="utf-8")
+    copy = shutil.copytree(fitted, tmp_path / "copy")
     renamed, bare = tmp_path / "renamed.csv", tmp_path / "bare.csv"
     renamed.write_text(text.replace("text,label", "body,kind", 1), encoding="utf-8")
     bare.write_text("text\nis it good\n", encoding="utf-8")
@@ -109,6 +126,7 @@ def place(tmp_path: Path, tiny_model, tiny_rows, fitted) -> dict[str, str]:
         "bare": str(bare),
         "model": str(tiny_model),
         "run": str(fitted),
+        "copy": str(copy),
         "out": str(tmp_path / "run"),
         "report": str(tmp_path / "report"),
         "answers": str(tmp_path / "answers.jsonl"),

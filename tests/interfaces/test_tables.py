@@ -11,6 +11,7 @@ from tunesmith.interfaces.tables import SHOWN_CLASSES, show
 from tunesmith.operations.check import CheckResult
 from tunesmith.operations.env import EnvResult
 from tunesmith.operations.evaluate import EvaluateResult
+from tunesmith.operations.export import ExportResult
 from tunesmith.operations.fit import FitResult
 from tunesmith.operations.predict import PredictResult
 from tunesmith.operations.runs import RunsResult
@@ -137,6 +138,23 @@ def test_answers_in_a_file_are_counted_and_on_standard_output_are_not(shown):
     assert shown(PredictResult("b", "f", 1200, 1.0, (), "-")) == ""
 
 
+def parity(score: dict[str, Any] | None) -> dict[str, Any]:
+    figures = {"rows": 9, "decisions": 1000, "agreement": 0.995, "largest_difference": 0.02}
+    return {**figures, "score": score}
+
+
+def test_export_shows_its_file_size_and_parity(shown):
+    score = {"measure": "f1", "rows": 9, "data": "d", "source": 0.5, "export": 0.49}
+    figures = (23_000_000, 92_000_000)
+    lines = shown(ExportResult("b", "f", "onnx/x.onnx", "int8", *figures, parity(score), 1.0))
+    assert "Export  b/onnx/x.onnx\n" in lines
+    assert "23.0 MB, 25% of the weights" in lines
+    assert "99.50% of 1,000 decisions equal, probabilities within 0.02" in lines
+    assert "f1 0.5000 to 0.4900 on 9 rows of d" in lines
+    without = ExportResult("b", "f", "onnx/x.onnx", "int8", *figures, parity(None), 1.0)
+    assert "Score" not in shown(without)
+
+
 def test_runs_are_listed_with_their_headline_or_first_problem(shown):
     problem = {"error": "data", "problems": [{"must": "rows must have labels"}], "hint": ""}
     failed = run(id="ffff0000", status="failed", result=None, problem=problem, out=None)
@@ -175,6 +193,7 @@ def test_env_shows_what_is_missing(shown):
             "b", "f", 1, 1.0, ({"text": "t", "label": HOSTILE, "confidence": 1.0},), None
         ),
         PredictResult("b", "f", 1, 1.0, (), HOSTILE),
+        ExportResult(HOSTILE, "f", "x.onnx", "fp32", 1, 1, parity(None), 1.0),
         RunsResult((run(out=HOSTILE),), False),
         RunsResult((run(problem={"error": "x", "problems": [{"must": HOSTILE}]}),), False),
         EnvResult({}, "Linux", 1, "cpu", "fp32", {}, HOSTILE),

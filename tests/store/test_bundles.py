@@ -12,8 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tunesmith.core.errors import DataError, NotFoundError
-from tunesmith.store.bundles import FORMAT_VERSION, MANIFEST, Bundle, read_bundle, write_bundle
+from tunesmith.core.errors import DataError, NotFoundError, SpecError
+from tunesmith.store.bundles import (
+    FORMAT_VERSION,
+    MANIFEST,
+    Bundle,
+    read_bundle,
+    revise_bundle,
+    write_bundle,
+)
 from tunesmith.tasks.classification import Classification
 
 TASK = Classification(labels=("1", "2", "10"), columns={"label": "类别"})
@@ -195,3 +202,39 @@ def test_run_without_its_bundle_hints_how_to_go_on(tmp_path):
     with pytest.raises(NotFoundError, match="has not finished") as caught:
         read_bundle(tmp_path)
     assert caught.value.hint == f"tunesmith fit {tmp_path}/config.lock.yaml --resume"
+
+
+def test_bundle_revised_holds_the_new_file_and_field_and_all_it_held(bundle):
+    again = revise_bundle(bundle, {"exports": {"x": 1}}, add={"onnx/a.onnx": b"graph"})
+    assert read_bundle(bundle.path) == again
+    assert again.manifest["exports"] == {"x": 1}
+    assert (again.path / "onnx/a.onnx").read_bytes() == b"graph"
+    assert again.fingerprint != bundle.fingerprint
+    assert again.manifest["files"].items() > bundle.manifest["files"].items()
+    third = revise_bundle(again, {}, add={"onnx/b.onnx": b"other"}, remove=["onnx/a.onnx"])
+    assert read_bundle(bundle.path) == third
+    assert [path.name for path in (bundle.path / "onnx").iterdir()] == ["b.onnx"]
+
+
+@pytest.mark.parametrize("place", ["onnx", MANIFEST])
+def test_bundle_whose_revision_fails_is_the_old_one(bundle, monkeypatch, place):
+    from tunesmith.store import bundles
+
+    write = bundles.write_file
+
+    def fail(target: Path, content: str | bytes) -> None:
+        if place in (target.name, target.parent.name):
+            raise KeyboardInterrupt
+        write(target, content)
+
+    monkeypatch.setattr(bundles, "write_file", fail)
+    with pytest.raises(KeyboardInterrupt):
+        revise_bundle(bundle, {"exports": {}}, add={"onnx/a.onnx": b"graph"})
+    assert read_bundle(bundle.path) == bundle
+
+
+def test_bundle_with_a_file_where_a_folder_must_be_is_not_revised(bundle):
+    (bundle.path / "onnx").write_text("mine")
+    with pytest.raises(SpecError):
+        revise_bundle(bundle, {}, add={"onnx/a.onnx": b"graph"})
+    assert read_bundle(bundle.path) == bundle

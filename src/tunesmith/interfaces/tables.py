@@ -17,6 +17,7 @@ from tunesmith.interfaces.terminal import visible
 from tunesmith.operations.check import CheckResult
 from tunesmith.operations.env import EnvResult
 from tunesmith.operations.evaluate import EvaluateResult
+from tunesmith.operations.export import ExportResult
 from tunesmith.operations.fit import FitResult
 from tunesmith.operations.predict import PredictResult
 from tunesmith.operations.runs import RunsResult
@@ -97,6 +98,29 @@ def _(result: PredictResult) -> None:
     if result.out and result.out != "-":
         speed = result.rows / max(result.seconds, 1e-9)
         console.say(f"{result.rows:,} rows answered into {result.out} ({speed:,.0f} rows/s)")
+
+
+@show.register
+def _(result: ExportResult) -> None:
+    console = _console()
+    parity = result.parity
+    for step, cost in result.pruned.items():
+        console.say(
+            f"Pruned  {step}: {cost['measure']} {cost['source']:.4f} to {cost['pruned']:.4f}, "
+            f"{cost['agreement']:.2%} of answers equal, on {cost['rows']:,} rows"
+        )
+    console.say(f"Export  {result.bundle}/{result.file}")
+    share = result.bytes / max(result.source_bytes, 1)
+    console.say(f"Size    {result.bytes / 1e6:.1f} MB, {share:.0%} of the weights")
+    console.say(
+        f"Parity  {parity['agreement']:.2%} of {parity['decisions']:,} decisions equal, "
+        f"probabilities within {parity['largest_difference']:.2g}"
+    )
+    if score := parity["score"]:
+        console.say(
+            f"Score   {score['measure']} {score['source']:.4f} to {score['export']:.4f} "
+            f"on {score['rows']:,} rows of {score['data']}"
+        )
 
 
 @show.register

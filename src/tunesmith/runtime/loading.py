@@ -3,40 +3,83 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import DataError
-from tunesmith.model.backbones import load_tokenizer
 from tunesmith.model.encoding import Reading
-from tunesmith.model.heads import load_head
 from tunesmith.runtime.engine import Engine
+from tunesmith.runtime.exports import Export
+from tunesmith.runtime.onnx_model import OnnxModel, load_onnx_model
 from tunesmith.store.bundles import Bundle, read_bundle
 
+if TYPE_CHECKING:
+    import torch
 
-def load_engine(bundle: Bundle | Path | str, *, device: torch.device | None = None) -> Engine:
-    """Return an engine over a verified bundle, in float32.
+
+def load_engine(
+    bundle: Bundle | Path | str, *, device: torch.device | None = None, precision: str = "fp32"
+) -> Engine:
+    """Return a torch engine over a verified bundle; its weights are float32.
 
     Raises what `read_bundle` raises, and `DataError` where the model's outputs are not the task's.
     """
+    import torch  # noqa: PLC0415 (seconds, and an ONNX engine does without)
+
+    from tunesmith.model.backbones import load_tokenizer  # noqa: PLC0415 (imports transformers)
+    from tunesmith.model.heads import load_head  # noqa: PLC0415 (imports transformers)
+
     if not isinstance(bundle, Bundle):
         bundle = read_bundle(bundle)
     device = device or torch.device("cpu")
+    reading = _reading(bundle)
     try:
-        reading = Reading(**bundle.manifest["reading"])
         pooling = bundle.manifest["pooling"]
-    except (KeyError, TypeError) as error:
-        raise DataError(
-            f"`bundle.json` must say how texts are read; {error} ({bundle.path})",
-            hint="run `tunesmith fit` again",
-        ) from error
+    except KeyError as error:
+        raise _unreadable(bundle, error) from error
     model = load_head(bundle.task.head, bundle.model_folder, pooling=pooling, reading=reading)
+    _check_outputs(bundle, model.linear.out_features)
+    tokenizer = load_tokenizer(bundle.model_folder)
+    return Engine(model.to(device).eval(), tokenizer, bundle.task, reading, device, precision)
+
+
+def load_onnx_engine(bundle: Bundle, export: Export, *, threads: int | None = None) -> Engine:
+    """Return an ONNX engine over an export of a verified bundle, without importing torch.
+
+    Raises what `load_onnx_model` raises, and `DataError` where the graph is not the task's.
+    """
+    model = load_onnx_model(bundle.path / export.file, threads=threads)
+    return make_onnx_engine(bundle, model, precision=export.precision)
+
+
+def make_onnx_engine(bundle: Bundle, model: OnnxModel, *, precision: str) -> Engine:
+    """Return an engine whose model is a loaded graph, with the bundle's tokenizer and task."""
+    from tunesmith.model.tokenizers import read_tokenizer  # noqa: PLC0415 (kept off `load_engine`)
+
+    reading = _reading(bundle)
+    _check_outputs(bundle, model.sizes.get("logits", 0))
+    tokenizer = read_tokenizer(bundle.model_folder)
+    return Engine(model, tokenizer, bundle.task, reading, None, precision)
+
+
+def _reading(bundle: Bundle) -> Reading:
+    try:
+        return Reading(**bundle.manifest["reading"])
+    except (KeyError, TypeError) as error:
+        raise _unreadable(bundle, error) from error
+
+
+def _unreadable(bundle: Bundle, error: Exception) -> DataError:
+    return DataError(
+        f"`bundle.json` must say how texts are read; {error} ({bundle.path})",
+        hint="run `tunesmith fit` again",
+    )
+
+
+def _check_outputs(bundle: Bundle, found: int) -> None:
     expected = len(bundle.task.outputs())
-    if model.linear.out_features != expected:
+    if found != expected:
         raise DataError(
             f"the model must have one output for each of the task's {expected}; "
-            f"it has {model.linear.out_features} ({bundle.path})",
+            f"it has {found} ({bundle.path})",
             hint="run `tunesmith fit` again",
         )
-    tokenizer = load_tokenizer(bundle.model_folder)
-    return Engine(model.to(device).eval(), tokenizer, bundle.task, reading, device)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import DataError, NotFoundError
-from tunesmith.store.atomic import new_folder
+from tunesmith.store.atomic import new_folder, write_file
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.task import Task
 
@@ -61,6 +61,32 @@ def write_bundle(path: Path, manifest: Mapping[str, Any], fill: Callable[[Path],
         fields = {"format_version": FORMAT_VERSION, **manifest, "files": files}
         (folder / MANIFEST).write_bytes(_canonical({**fields, SEAL: _seal(fields)}))
     return read_bundle(path, verify=False)
+
+
+def revise_bundle(
+    bundle: Bundle,
+    changes: Mapping[str, Any],
+    *,
+    add: Mapping[str, bytes],
+    remove: Iterable[str] = (),
+) -> Bundle:
+    """Return the bundle with files added and fields of its manifest changed.
+
+    The manifest takes the place of the old one in a single step, after the new files stand there
+    and before those of `remove` go, so whatever stops the writing leaves a whole bundle. A file
+    that the old manifest records must not be given other bytes: name a new file by its digest.
+    """
+    for name, content in add.items():
+        write_file(bundle.path / name, content)
+    gone = set(remove)
+    files = {name: digest for name, digest in bundle.manifest["files"].items() if name not in gone}
+    files |= {name: hashlib.sha256(content).hexdigest() for name, content in add.items()}
+    kept = {name: value for name, value in bundle.manifest.items() if name != SEAL}
+    fields = {**kept, **changes, "files": files}
+    write_file(bundle.path / MANIFEST, _canonical({**fields, SEAL: _seal(fields)}))
+    for name in gone - set(add):
+        (bundle.path / name).unlink(missing_ok=True)
+    return read_bundle(bundle.path, verify=False)
 
 
 def read_bundle(path: Path | str, *, verify: bool = True) -> Bundle:

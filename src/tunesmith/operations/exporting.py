@@ -1,0 +1,103 @@
+"""How `export` composes its stages: read, write the graph, compare, put it into the bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import replace
+from typing import Any
+
+from tunesmith.core.environment import package_versions
+from tunesmith.core.events import Said
+from tunesmith.operations.export import ExportResult, ExportSpec
+from tunesmith.operations.pruning import check_pruning, prune_bundle
+from tunesmith.operations.reading import read_for
+from tunesmith.runtime.canary import read_canary
+from tunesmith.runtime.engine import Engine
+from tunesmith.runtime.exports import Export, source_files
+from tunesmith.runtime.loading import load_engine, make_onnx_engine
+from tunesmith.runtime.onnx_model import load_onnx_model
+from tunesmith.session import Session
+from tunesmith.stages.export.graph import OPSET, build_graph
+from tunesmith.stages.export.network import read_network
+from tunesmith.stages.export.parity import (
+    Parity,
+    ScoreChange,
+    compare,
+    compare_scores,
+    require_parity,
+)
+from tunesmith.store.bundles import Bundle, read_bundle, revise_bundle
+
+PACKAGES = ("tunesmith", "onnx", "onnxruntime")
+
+
+def export_bundle(spec: ExportSpec, session: Session) -> ExportResult:
+    """Return what was written into the bundle.
+
+    Raises `GateError`, and writes nothing, where the answers are not those of the source.
+    """
+    started = time.perf_counter()
+    is_pruned = check_pruning(spec)
+    bundle = read_bundle(spec.bundle)
+    pruned: dict[str, Any] = {}
+    if is_pruned:
+        bundle, pruned = prune_bundle(spec, session, bundle)
+    source = load_engine(bundle)
+    session.emit(Said(f"writing the graph ({spec.precision})"))
+    content = build_graph(read_network(source.model), precision=spec.precision)
+    model = load_onnx_model(content)
+    exported = make_onnx_engine(bundle, model, precision=spec.precision)
+    parity = _measure(spec, session, bundle, (source, exported))
+    require_parity(parity, precision=spec.precision)
+    export = Export(
+        file=f"onnx/{spec.precision}-{hashlib.sha256(content).hexdigest()[:12]}.onnx",
+        precision=spec.precision,
+        opset=OPSET,
+        bytes=len(content),
+        source=source_files(bundle),
+        parity=parity.to_json(),
+        packages=package_versions(PACKAGES),
+    )
+    bundle = _put(bundle, export, content)
+    return ExportResult(
+        bundle=str(bundle.path),
+        fingerprint=bundle.fingerprint,
+        file=export.file,
+        precision=export.precision,
+        bytes=export.bytes,
+        source_bytes=sum((bundle.path / name).stat().st_size for name in _weights(export)),
+        parity=parity.to_json(),
+        seconds=time.perf_counter() - started,
+        pruned=pruned,
+    )
+
+
+def _measure(
+    spec: ExportSpec, session: Session, bundle: Bundle, engines: tuple[Engine, Engine]
+) -> Parity:
+    """Return how the export compares on the canary rows, and on the labelled rows given."""
+    rows = read_canary(bundle.path / "canary.jsonl", bundle.task)
+    session.emit(Said(f"comparing the answers to {len(rows)} canary rows"))
+    parity = compare(*engines, [row.inputs for row in rows])
+    score: ScoreChange | None = None
+    if spec.data is not None:
+        _, examples = read_for(bundle.task, spec.data, columns=spec.column)
+        session.emit(Said(f"measuring both on {len(examples):,} rows of {spec.data}"))
+        score = compare_scores(*engines, examples, data=spec.data)
+    elif examples := [row.example for row in rows if row.example is not None]:
+        score = compare_scores(*engines, examples, data="canary.jsonl")
+    return replace(parity, score=score)
+
+
+def _put(bundle: Bundle, export: Export, content: bytes) -> Bundle:
+    """Return the bundle with the export in it, in the place of an earlier one of its precision."""
+    exports = dict(bundle.manifest.get("exports", {}))
+    earlier = exports.get(export.precision, {}).get("file")
+    exports[export.precision] = export.to_json()
+    remove = [earlier] if earlier not in (None, export.file) else []
+    return revise_bundle(bundle, {"exports": exports}, add={export.file: content}, remove=remove)
+
+
+def _weights(export: Export) -> list[str]:
+    return [name for name in export.source if name.endswith(".safetensors")]

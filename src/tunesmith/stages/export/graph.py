@@ -1,0 +1,253 @@
+"""A network as an ONNX graph, written node by node in the form that ONNX Runtime computes fastest.
+
+An exporter's trace would have to be recognised and fused afterwards; here nothing is left to that.
+All tokens of a batch stand in one (B·T, H) matrix, so that each linear layer is one product; only
+attention sees rows. Decision record 0010 has the measurements.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from tunesmith.core.errors import MissingExtraError
+from tunesmith.stages.export.network import Layer, Linear, Network, Norm
+
+OPSET = 20
+IR_VERSION = 10
+RUNTIME_DOMAIN = "com.microsoft"
+RUNTIME_OPERATORS = frozenset({"MultiHeadAttention", "DynamicQuantizeMatMul", "FastGelu"})
+LARGEST_INT8 = 127
+LOWEST_ACTIVATION = 0.17
+"""How far below zero a GELU can go: no value of a token is of larger size than the larger of this
+and its largest."""
+HEAD_EPSILON = 1e-12
+"""That of `averaging.normalised_mean`."""
+
+Precision: TypeAlias = Literal["fp32", "int8"]
+
+
+def build_graph(network: Network, *, precision: Precision) -> bytes:
+    """Return a graph with outputs `logits` and `vectors`, as the bytes of an ONNX file.
+
+    Inputs are those of `collate_arrays`. In int8 the matrices of the layers have a scale a column
+    and the word embeddings one a row, all symmetric; activations are quantised as they come, with
+    a scale a batch, or a token where they differ most. Head, positions and norms stay float32.
+    Raises `MissingExtraError` where the package onnx is not installed.
+    """
+    try:
+        import onnx  # noqa: PLC0415 (an extra)
+    except ImportError as error:
+        raise MissingExtraError(
+            "an export needs the packages onnx and onnxruntime, which are not installed",
+            hint="pip install 'tunesmith[onnx]'",
+        ) from error
+    return _Writer(onnx, network, precision).write()
+
+
+class _Writer:
+    """The nodes and constants of one graph as it grows."""
+
+    def __init__(self, onnx: Any, network: Network, precision: Precision) -> None:
+        self._onnx = onnx
+        self._network = network
+        self._precision = precision
+        self._nodes: list[Any] = []
+        self._constants: dict[str, Any] = {}
+        self._hidden = network.words.shape[1]
+
+    def write(self) -> bytes:
+        """Return the finished file."""
+        shape = self._add("Shape", "input_ids")  # (B, T)
+        length = self._add("Slice", shape, self._integers("one", 1), self._integers("two", 2))
+        tokens = self._embed(length)
+        counts = self._add("ReduceSum", "attention_mask", self._integers("one", 1), keepdims=0)
+        lengths = self._add("Cast", counts, to=self._onnx.TensorProto.INT32)
+        rows = self._join(shape, self._integers("triple", 3 * self._hidden))
+        for number, layer in enumerate(self._network.layers):
+            tokens = self._layer(f"layer{number}", layer, tokens, (rows, lengths))
+        vectors = self._read(tokens, shape, counts)
+        if self._network.dense is not None:
+            vectors = self._add("Tanh", self._product("dense", self._network.dense, vectors))
+        logits = self._product("head", self._network.linear, vectors)
+        self._add("Identity", vectors, name="vectors")
+        self._add("Identity", logits, name="logits")
+        return self._file()
+
+    def _embed(self, length: str) -> str:
+        """Return (B·T, H): words, positions and case shapes, normalised."""
+        network = self._network
+        if self._precision == "int8":
+            words, scales = _quantised(network.words, axis=1)
+            found = self._add("Gather", self._constant("words", words), "input_ids")
+            found = self._add("Cast", found, to=self._onnx.TensorProto.FLOAT)
+            scale = self._add("Gather", self._constant("word_scales", scales), "input_ids")
+            tokens = self._add("Mul", found, scale)
+        else:
+            tokens = self._add("Gather", self._constant("words", network.words), "input_ids")
+        places = self._add(
+            "Slice",
+            self._constant("positions", network.positions),
+            self._integers("zero", 0),
+            length,
+        )
+        tokens = self._add("Add", tokens, places)
+        if network.shapes is not None:
+            shapes = self._add("Gather", self._constant("shape_vectors", network.shapes), "shapes")
+            tokens = self._add("Add", tokens, shapes)
+        return self._norm("embeddings", network.embedding_norm, self._flat(tokens))
+
+    def _layer(self, name: str, layer: Layer, tokens: str, layout: tuple[str, str]) -> str:
+        """Return (B·T, H) after one layer; `layout` is the shape of its rows and their lengths."""
+        rows, lengths = layout
+        made = self._product(f"{name}.attention", layer.attention, tokens, is_layer=True)
+        parts = self._split(self._add("Reshape", made, rows))
+        attended = self._add(
+            "MultiHeadAttention", *parts, "", lengths, num_heads=self._network.heads
+        )
+        attended = self._product(
+            f"{name}.attended", layer.attended, self._flat(attended), is_layer=True
+        )
+        tokens = self._norm(
+            f"{name}.attended_norm", layer.attended_norm, self._add("Add", attended, tokens)
+        )
+        inner = self._product(f"{name}.inner", layer.inner, tokens, is_layer=True)
+        inner = self._add(self._network.activation, inner)
+        outer = self._scaled_product(f"{name}.outer", layer.outer, inner)
+        return self._norm(f"{name}.outer_norm", layer.outer_norm, self._add("Add", outer, tokens))
+
+    def _read(self, tokens: str, shape: str, counts: str) -> str:
+        """Return what the head is given: (B, H), or (W, H) for words."""
+        one = self._integers("one", 1)
+        length = self._add("Slice", shape, one, self._integers("two", 2))
+        if self._network.reads == "words":
+            places = self._add("Add", self._add("Mul", "word_rows", length), "word_positions")
+            return self._add("Gather", tokens, places, axis=0)
+        rows = self._add(
+            "Reshape", tokens, self._join(shape, self._integers("width", self._hidden))
+        )
+        if self._network.reads == "first":
+            return self._add("Gather", rows, self._constant("first", np.int64(0)), axis=1)
+        kind = self._onnx.TensorProto.FLOAT
+        mask = self._add("Cast", "attention_mask", to=kind)
+        weights = self._add(
+            "Div", mask, self._add("Unsqueeze", self._add("Cast", counts, to=kind), one)
+        )
+        mean = self._add("MatMul", self._add("Unsqueeze", weights, one), rows)
+        plain = Norm(
+            np.ones(self._hidden, dtype=np.float32), np.zeros(self._hidden, dtype=np.float32)
+        )
+        return self._norm("mean", plain, self._add("Squeeze", mean, one), epsilon=HEAD_EPSILON)
+
+    def _product(self, name: str, linear: Linear, tokens: str, *, is_layer: bool = False) -> str:
+        """Return (N, out) of (N, in)."""
+        bias = self._constant(f"{name}.bias", linear.bias)
+        if self._precision == "int8" and is_layer:
+            return self._integer_product(name, linear, tokens, bias)
+        return self._add("Gemm", tokens, self._constant(f"{name}.weight", linear.weight), bias)
+
+    def _scaled_product(self, name: str, linear: Linear, tokens: str) -> str:
+        """Return (N, out) of (N, in) activations, in int8 with a scale a token.
+
+        Few tokens have activations far above all others; with one scale for all, the others would
+        be left with a handful of steps. Raising each token to the same largest value costs two
+        passes over the matrix.
+        """
+        if self._precision != "int8":
+            return self._product(name, linear, tokens, is_layer=True)
+        largest = self._add("ReduceMax", tokens, self._integers("one", 1), keepdims=1)
+        floor = self._constant("floor", np.float32(LOWEST_ACTIVATION))
+        largest = self._add("Max", largest, floor)
+        product = self._integer_product(name, linear, self._add("Div", tokens, largest))
+        product = self._add("Mul", product, largest)
+        return self._add("Add", product, self._constant(f"{name}.bias", linear.bias))
+
+    def _integer_product(self, name: str, linear: Linear, tokens: str, *bias: str) -> str:
+        weight, scales = _quantised(linear.weight, axis=0)
+        return self._add(
+            "DynamicQuantizeMatMul",
+            tokens,
+            self._constant(f"{name}.weight", weight),
+            self._constant(f"{name}.scales", scales[0]),
+            self._constant(f"{name}.zeros", np.zeros(weight.shape[1], dtype=np.int8)),
+            *bias,
+        )
+
+    def _norm(self, name: str, norm: Norm, tokens: str, *, epsilon: float | None = None) -> str:
+        return self._add(
+            "LayerNormalization",
+            tokens,
+            self._constant(f"{name}.scale", norm.scale),
+            self._constant(f"{name}.shift", norm.shift),
+            epsilon=self._network.epsilon if epsilon is None else epsilon,
+        )
+
+    def _flat(self, tokens: str) -> str:
+        return self._add("Reshape", tokens, self._constant("flat", np.array([-1, self._hidden])))
+
+    def _join(self, shape: str, width: str) -> str:
+        return self._add("Concat", shape, width, axis=0)
+
+    def _split(self, tokens: str) -> list[str]:
+        """Return queries, keys and values, each (B, T, H)."""
+        names = [f"{tokens}.{part}" for part in ("query", "key", "value")]
+        node = self._onnx.helper.make_node("Split", [tokens], names, axis=2, num_outputs=3)
+        self._nodes.append(node)
+        return names
+
+    def _add(self, operator: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        """Append a node and return the name of its output."""
+        output = name or f"{operator}{len(self._nodes)}"
+        domain = RUNTIME_DOMAIN if operator in RUNTIME_OPERATORS else ""
+        node = self._onnx.helper.make_node(
+            operator, list(inputs), [output], domain=domain, **attributes
+        )
+        self._nodes.append(node)
+        return output
+
+    def _constant(self, name: str, value: np.ndarray | np.generic) -> str:
+        if name not in self._constants:
+            array = np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value)
+            self._constants[name] = self._onnx.numpy_helper.from_array(array, name)
+        return name
+
+    def _integers(self, name: str, value: int) -> str:
+        return self._constant(name, np.array([value], dtype=np.int64))
+
+    def _file(self) -> bytes:
+        helper, kinds = self._onnx.helper, self._onnx.TensorProto
+        text, words = ["batch", "tokens"], ["words"]
+        inputs = {"input_ids": text, "attention_mask": text}
+        rows: list[Any] = ["batch"]
+        if self._network.reads == "words":
+            rows = words
+            inputs |= {"word_rows": words, "word_positions": words}
+            if self._network.shapes is not None:
+                inputs["shapes"] = text
+        sizes = {"logits": len(self._network.linear.bias), "vectors": self._hidden}
+        graph = helper.make_graph(
+            self._nodes,
+            "tunesmith",
+            [helper.make_tensor_value_info(n, kinds.INT64, shape) for n, shape in inputs.items()],
+            [
+                helper.make_tensor_value_info(name, kinds.FLOAT, [*rows, size])
+                for name, size in sizes.items()
+            ],
+            list(self._constants.values()),
+        )
+        domains = [helper.make_opsetid("", OPSET), helper.make_opsetid(RUNTIME_DOMAIN, 1)]
+        model = helper.make_model(
+            graph, opset_imports=domains, ir_version=IR_VERSION, producer_name="tunesmith"
+        )
+        return model.SerializeToString()
+
+
+def _quantised(matrix: np.ndarray, *, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (int8, float32 scales) of a matrix, one scale for all that differs only in `axis`.
+
+    The scales keep that axis, of size 1.
+    """
+    scales = np.abs(matrix).max(axis=axis, keepdims=True) / LARGEST_INT8
+    scales = np.where(scales == 0.0, 1.0, scales).astype(np.float32)
+    return np.round(matrix / scales).astype(np.int8), scales

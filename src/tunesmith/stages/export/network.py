@@ -1,0 +1,166 @@
+"""The weights of a tuned model of the BERT family, as plain arrays under plain names.
+
+Matrices are (in, out). Nothing here knows ONNX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from tunesmith.core.errors import SpecError
+from tunesmith.model.averaging import FOLDABLE
+from tunesmith.model.heads import HeadModel
+
+ACTIVATIONS = {
+    "gelu": "Gelu",
+    "gelu_new": "FastGelu",
+    "gelu_pytorch_tanh": "FastGelu",
+    "relu": "Relu",
+}
+"""Graph operators by the names that transformers gives the activations."""
+OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert"})
+"""Architectures whose positions begin behind the padding index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """x @ weight + bias; weight (in, out), bias (out,)."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """Layer normalisation with its scale and shift, each (H,)."""
+
+    scale: np.ndarray
+    shift: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One Transformer layer; `attention` makes queries, keys and values at once, (H, 3H)."""
+
+    attention: Linear
+    attended: Linear
+    attended_norm: Norm
+    inner: Linear
+    outer: Linear
+    outer_norm: Norm
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A whole model.
+
+    `words` (V, H); `positions` (P, H) with the first token type added; `shapes` (S, H) of the case
+    shapes, where the model reads them. `reads` is what the head is given: the normalised mean of
+    the tokens, the first token, or each word's first token. `dense` stands before the last layer,
+    with tanh, where the architecture has one.
+    """
+
+    words: np.ndarray
+    positions: np.ndarray
+    shapes: np.ndarray | None
+    embedding_norm: Norm
+    layers: tuple[Layer, ...]
+    heads: int
+    epsilon: float
+    activation: str
+    reads: Literal["mean", "first", "words"]
+    dense: Linear | None
+    linear: Linear
+
+
+def read_network(model: HeadModel) -> Network:
+    """Return the weights of a tuned model.
+
+    Raises `SpecError` where its architecture is none of the BERT family.
+    """
+    encoder: Any = model.encoder
+    config = encoder.config
+    _require_known(config)
+    state = {name: tensor.float().cpu().numpy() for name, tensor in encoder.state_dict().items()}
+    positions = state["embeddings.position_embeddings.weight"]
+    if config.model_type in OFFSET_POSITIONS:
+        positions = positions[config.pad_token_id + 1 :]
+    shape = getattr(model, "case_shape", None)
+    reads: Literal["mean", "first", "words"] = "mean" if model.pooling == "mean" else "first"
+    if hasattr(model, "case_shape"):
+        reads = "words"
+    return Network(
+        words=state["embeddings.word_embeddings.weight"],
+        positions=positions + state["embeddings.token_type_embeddings.weight"][0],
+        shapes=None if shape is None else shape.embedding.weight.detach().cpu().numpy(),
+        embedding_norm=_norm(state, "embeddings.LayerNorm"),
+        layers=tuple(
+            _layer(state, f"encoder.layer.{index}") for index in range(config.num_hidden_layers)
+        ),
+        heads=config.num_attention_heads,
+        epsilon=config.layer_norm_eps,
+        activation=ACTIVATIONS[config.hidden_act],
+        reads=reads,
+        dense=_dense(model) if reads == "first" else None,
+        linear=_linear_of(model.linear),
+    )
+
+
+def _require_known(config: Any) -> None:
+    problems = []
+    if config.model_type not in FOLDABLE:
+        problems.append(
+            f"the model to export must be one of {', '.join(sorted(FOLDABLE))}; "
+            f"got {config.model_type}"
+        )
+    elif config.hidden_act not in ACTIVATIONS:
+        problems.append(
+            f"the model's activation must be one of {', '.join(ACTIVATIONS)}; "
+            f"got {config.hidden_act}"
+        )
+    if getattr(config, "position_embedding_type", "absolute") != "absolute":
+        problems.append(
+            f"the model's positions must be absolute; got {config.position_embedding_type}"
+        )
+    if problems:
+        raise SpecError(problems, hint="tunesmith predict BUNDLE --engine torch")
+
+
+def _dense(model: Any) -> Linear:
+    """Return the layer before tanh of the architecture's own classifier."""
+    if model.encoder.config.model_type == "bert":
+        return _linear_of(model.encoder.pooler.dense)
+    return _linear_of(model.whole.classifier.dense)
+
+
+def _layer(state: Mapping[str, np.ndarray], name: str) -> Layer:
+    parts = [_linear(state, f"{name}.attention.self.{part}") for part in ("query", "key", "value")]
+    return Layer(
+        attention=Linear(
+            np.concatenate([part.weight for part in parts], axis=1),
+            np.concatenate([part.bias for part in parts]),
+        ),
+        attended=_linear(state, f"{name}.attention.output.dense"),
+        attended_norm=_norm(state, f"{name}.attention.output.LayerNorm"),
+        inner=_linear(state, f"{name}.intermediate.dense"),
+        outer=_linear(state, f"{name}.output.dense"),
+        outer_norm=_norm(state, f"{name}.output.LayerNorm"),
+    )
+
+
+def _linear(state: Mapping[str, np.ndarray], name: str) -> Linear:
+    return Linear(state[f"{name}.weight"].T, state[f"{name}.bias"])
+
+
+def _linear_of(layer: Any) -> Linear:
+    return Linear(
+        layer.weight.detach().float().cpu().numpy().T, layer.bias.detach().float().cpu().numpy()
+    )
+
+
+def _norm(state: Mapping[str, np.ndarray], name: str) -> Norm:
+    return Norm(state[f"{name}.weight"], state[f"{name}.bias"])

@@ -1,0 +1,129 @@
+"""Whether an export answers as its source does: the gate, and the figures that are kept.
+
+Compared are the two engines, not the records: what differs is the export's doing alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import eq
+from typing import Any
+
+import numpy as np
+
+from tunesmith.core.answers import Answer, EntitiesAnswer, LabelAnswer
+from tunesmith.core.errors import GateError
+from tunesmith.core.examples import Example, Inputs
+from tunesmith.runtime.engine import Engine, score
+from tunesmith.tasks.labels import sigmoid, softmax
+
+LARGEST_DIFFERENCE = 1e-4
+"""Of a probability, in float32."""
+SMALLEST_AGREEMENT = 0.99
+"""Share of decisions that int8 must keep."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreChange:
+    """The task's selection measure of source and export on the same labelled rows."""
+
+    measure: str
+    rows: int
+    data: str
+    source: float
+    export: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields, and the difference."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return {**fields, "difference": self.export - self.source}
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How an export's answers compare with the source's on `rows` rows.
+
+    `agreement` is the share of equal decisions (a row's label or labels, a word's tag);
+    `largest_difference` that of a probability. `score` is None where no gold answer is known.
+    """
+
+    rows: int
+    decisions: int
+    agreement: float
+    largest_difference: float
+    score: ScoreChange | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields under their own names."""
+        fields = {name: getattr(self, name) for name in self.__slots__ if name != "score"}
+        return {**fields, "score": self.score.to_json() if self.score else None}
+
+
+def compare(source: Engine, export: Engine, inputs: Sequence[Inputs]) -> Parity:
+    """Return how `export` answers `inputs`, held to `source`."""
+    equal = decisions = 0
+    largest = 0.0
+    pairs = zip(inputs, score(source, inputs), score(export, inputs), strict=True)
+    for item, ours, theirs in pairs:
+        wanted, found = (source.task.answer(scores, item) for scores in (ours, theirs))
+        decided = _decisions(wanted), _decisions(found)
+        equal += sum(map(eq, *decided))
+        decisions += len(decided[0])
+        largest = max(largest, _difference(wanted, ours, theirs))
+    agreement = equal / decisions if decisions else 1.0
+    return Parity(len(inputs), decisions, agreement, largest, None)
+
+
+def compare_scores(
+    source: Engine, export: Engine, examples: Sequence[Example], *, data: str
+) -> ScoreChange:
+    """Return the selection measure of both engines on labelled rows."""
+    values = []
+    for engine in (source, export):
+        inputs = [example.inputs for example in examples]
+        pairs = zip(score(engine, inputs), inputs, strict=True)
+        answers = [engine.task.answer(scores, item) for scores, item in pairs]
+        values.append(float(engine.task.selection_score(examples, answers)))
+    return ScoreChange(source.task.selection, len(examples), data, *values)
+
+
+def require_parity(parity: Parity, *, precision: str) -> None:
+    """Raise `GateError` where an export's answers are too far from its source's."""
+    problems = []
+    if not parity.decisions:
+        problems.append("the canary rows must hold a decision to compare; they hold none")
+    if precision == "fp32":
+        if parity.agreement < 1.0:
+            problems.append(
+                f"an fp32 export must answer all {parity.decisions:,} canary decisions as its "
+                f"source does; {parity.agreement:.2%} are equal"
+            )
+        if not parity.largest_difference < LARGEST_DIFFERENCE:
+            problems.append(
+                f"an fp32 export's probabilities must be within {LARGEST_DIFFERENCE:g} of its "
+                f"source's; the largest difference is {parity.largest_difference:.2g}"
+            )
+    elif parity.agreement < SMALLEST_AGREEMENT:
+        problems.append(
+            f"an {precision} export must answer {SMALLEST_AGREEMENT:.0%} of the "
+            f"{parity.decisions:,} canary decisions as its source does; "
+            f"{parity.agreement:.2%} are equal"
+        )
+    if problems:
+        hint = "--precision fp32" if precision != "fp32" else "--engine torch answers as tuned"
+        raise GateError(problems, hint=hint)
+
+
+def _decisions(reply: Answer) -> Sequence[Any]:
+    if isinstance(reply, EntitiesAnswer):
+        return reply.tags
+    return (reply.label if isinstance(reply, LabelAnswer) else frozenset(reply.labels),)
+
+
+def _difference(reply: Answer, ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Return the largest difference of a probability between two raw outputs of one input."""
+    to_ratios = softmax if isinstance(reply, LabelAnswer | EntitiesAnswer) else sigmoid
+    if not ours.size:
+        return 0.0
+    return float(np.abs(to_ratios(ours) - to_ratios(theirs)).max())
