@@ -7,7 +7,7 @@ import torch
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
 from tunesmith.model.dropout_masks import draw_mask
-from tunesmith.model.hidden import can_pack, hidden_states
+from tunesmith.model.hidden import can_pack, hidden_states, lower_states
 
 SIZES = {
     "vocab_size": 60,
@@ -36,6 +36,10 @@ def make_rows(lengths: tuple[int, ...], seed: int = 0) -> tuple[torch.Tensor, to
     return ids.masked_fill(mask == 0, PAD), mask
 
 
+def read(encoder, ids, mask, **more):
+    return hidden_states(encoder, {"input_ids": ids, "attention_mask": mask}, **more)
+
+
 def states_and_gradients(encoder, compute, mask):
     """Return the states at tokens, and the gradient of a weighted sum of them by parameter."""
     encoder.zero_grad()
@@ -59,9 +63,7 @@ def test_packed_states_and_gradients_are_those_of_transformers(family, lengths):
     theirs, their_gradients = states_and_gradients(
         encoder, lambda: encoder(ids, attention_mask=mask)[0], mask
     )
-    ours, our_gradients = states_and_gradients(
-        encoder, lambda: hidden_states(encoder, ids, mask), mask
-    )
+    ours, our_gradients = states_and_gradients(encoder, lambda: read(encoder, ids, mask), mask)
     torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
     assert our_gradients.keys() == their_gradients.keys()
     for name, gradient in their_gradients.items():
@@ -75,7 +77,7 @@ def test_added_embeddings_reach_the_states_and_get_their_gradient():
     words = encoder.get_input_embeddings()(ids)
     theirs = encoder(inputs_embeds=words + added, attention_mask=mask)[0][mask.bool()]
     (expected,) = torch.autograd.grad(theirs.pow(3).sum(), added)
-    ours = hidden_states(encoder, ids, mask, added=added)[mask.bool()]
+    ours = read(encoder, ids, mask, added=added)[mask.bool()]
     (got,) = torch.autograd.grad(ours.pow(3).sum(), added)
     torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
     torch.testing.assert_close(got, expected, atol=2e-3, rtol=1e-3)
@@ -86,11 +88,9 @@ def test_a_row_is_read_alike_alone_and_among_others(precision):
     encoder = make_encoder("bert").eval()
     ids, mask = make_rows((4, 11, 7))
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, precision == "bf16"):
-        together = hidden_states(encoder, ids, mask)
+        together = read(encoder, ids, mask)
         for row, length in enumerate((4, 11, 7)):
-            alone = hidden_states(
-                encoder, ids[row : row + 1, :length], mask[row : row + 1, :length]
-            )
+            alone = read(encoder, ids[row : row + 1, :length], mask[row : row + 1, :length])
             tolerance = 1e-5 if precision == "fp32" else 0.06
             torch.testing.assert_close(
                 together[row, :length], alone[0], atol=tolerance, rtol=tolerance
@@ -111,7 +111,7 @@ def test_bf16_is_as_close_to_float32_as_autocast_is():
     errors = []
     for compute in (
         lambda: encoder(ids, attention_mask=mask)[0],
-        lambda: hidden_states(encoder, ids, mask),
+        lambda: read(encoder, ids, mask),
     ):
         states, gradients = states_and_gradients(encoder, lambda c=compute: in_bf16(c), mask)
         error = sum((gradients[n] - g).pow(2).sum() for n, g in exact_gradients.items()) ** 0.5
@@ -125,9 +125,9 @@ def test_dropout_gives_noise_around_the_states_and_its_own_gradient():
     encoder = make_encoder("bert").train()
     ids, mask = make_rows((8, 6))
     torch.manual_seed(3)
-    first, second = (hidden_states(encoder, ids, mask) for _ in range(2))
+    first, second = (read(encoder, ids, mask) for _ in range(2))
     torch.manual_seed(3)
-    again = hidden_states(encoder, ids, mask)
+    again = read(encoder, ids, mask)
     assert not torch.equal(first, second)
     assert torch.equal(first, again)
 
@@ -135,7 +135,7 @@ def test_dropout_gives_noise_around_the_states_and_its_own_gradient():
         torch.manual_seed(3)
         with torch.no_grad():
             weight.add_(shift * direction)
-        value = hidden_states(encoder.double().float(), ids, mask)[mask.bool()].pow(3).sum()
+        value = read(encoder.double().float(), ids, mask)[mask.bool()].pow(3).sum()
         with torch.no_grad():
             weight.sub_(shift * direction)
         return value
@@ -154,9 +154,20 @@ def test_frozen_layers_get_no_gradient():
     for parameter in encoder.encoder.layer[0].parameters():
         parameter.requires_grad_(False)
     ids, mask = make_rows((5, 3))
-    hidden_states(encoder, ids, mask)[mask.bool()].sum().backward()
+    read(encoder, ids, mask)[mask.bool()].sum().backward()
     assert encoder.encoder.layer[0].output.dense.weight.grad is None
     assert encoder.encoder.layer[1].output.dense.weight.grad is not None
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_states_read_from_a_lower_layer_on_are_the_same(layers):
+    encoder = make_encoder("bert").eval()
+    ids, mask = make_rows((5, 9, 2))
+    batch = {"input_ids": ids, "attention_mask": mask}
+    below = {"states": lower_states(encoder, batch, layers), "first_layer": torch.tensor(layers)}
+    assert len(below["states"]) == int(mask.sum())
+    whole, continued = hidden_states(encoder, batch), hidden_states(encoder, {**batch, **below})
+    torch.testing.assert_close(continued[mask.bool()], whole[mask.bool()])
 
 
 def test_masks_have_their_ratio_and_differ():

@@ -68,6 +68,10 @@ class TrainingRecipe(Part):
     layer_decay: float = Field(1.0, gt=0, le=1)
     """Factor on the learning rate for each layer further from the head (1 treats all alike)."""
 
+    freeze_layers: int = Field(0, ge=0)
+    """Lowest layers of the encoder that are not trained, and the embeddings with them; their states
+    are computed once and kept."""
+
     weight_decay: float = Field(0.01, ge=0)
     """Decoupled weight decay; biases and norms have none."""
 

@@ -6,11 +6,14 @@ itself; everything else runs transformers' own forward pass.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
+from tunesmith.model.batching import Batch
 from tunesmith.model.dropout_masks import draw_mask
 from tunesmith.model.packed_layer import LayerSettings, LayerWeights, Layout, PackedLayer
 
@@ -29,35 +32,63 @@ def can_pack(encoder: Any) -> bool:
     )
 
 
-def hidden_states(
-    encoder: Any, ids: torch.Tensor, mask: torch.Tensor, *, added: torch.Tensor | None = None
-) -> torch.Tensor:
+def hidden_states(encoder: Any, batch: Batch, *, added: torch.Tensor | None = None) -> torch.Tensor:
     """Return (B, T, H) float32 or autocast's type; what stands at padding is undefined.
 
-    `ids` and `mask` are (B, T), padded on the right; `added` (B, T, H) joins the input embeddings.
+    `input_ids` and `attention_mask` of the batch are (B, T), padded on the right; `added` (B, T, H)
+    joins the input embeddings. Where the batch has `states`, packed as `lower_states` gives them,
+    the layers below `first_layer` are not computed again.
     """
-    if can_pack(encoder):
-        return _packed(encoder, ids, mask, added)
-    if added is None:
-        return encoder(ids, attention_mask=mask)[0]
-    words = encoder.get_input_embeddings()(ids)
-    return encoder(inputs_embeds=words + added.to(words.dtype), attention_mask=mask)[0]
+    ids, mask = batch["input_ids"], batch["attention_mask"]
+    if not can_pack(encoder):
+        if added is None:
+            return encoder(ids, attention_mask=mask)[0]
+        words = encoder.get_input_embeddings()(ids)
+        return encoder(inputs_embeds=words + added.to(words.dtype), attention_mask=mask)[0]
+    layout = Layout.of(mask)
+    first = 0
+    with _own_precision() as precision:
+        if "states" in batch:
+            hidden, first = batch["states"].float(), int(batch["first_layer"])
+        else:
+            hidden = _embed(encoder, ids, layout, added)
+        hidden = _climb(encoder, hidden, layout, range(first, _depth(encoder)), precision)
+        return layout.pad(hidden).view(layout.rows, layout.width, -1)
 
 
-def _packed(
-    encoder: Any, ids: torch.Tensor, mask: torch.Tensor, added: torch.Tensor | None
-) -> torch.Tensor:
+def lower_states(encoder: Any, batch: Batch, layers: int) -> torch.Tensor:
+    """Return (N, H) float32: the states of a batch's N tokens after the lowest `layers` layers.
+
+    Tokens stand in the order of the rows, without padding. Only for what `can_pack` accepts.
+    """
+    layout = Layout.of(batch["attention_mask"])
+    with _own_precision() as precision:
+        hidden = _embed(encoder, batch["input_ids"], layout, None)
+        return _climb(encoder, hidden, layout, range(layers), precision)
+
+
+@contextlib.contextmanager
+def _own_precision() -> Iterator[torch.dtype]:
+    """Give the type of matrix products, and keep autocast from casting once more."""
     precision = torch.float32
     if torch.is_autocast_enabled("cpu"):
         precision = torch.get_autocast_dtype("cpu")
     with torch.autocast("cpu", enabled=False):
-        layout = Layout.of(mask)
-        packed_added = None if added is None else layout.pack(added.flatten(0, 1))
-        hidden = _embed(encoder, ids, layout, packed_added)
-        for layer in encoder.encoder.layer:
-            settings = _settings(encoder, layer, precision)
-            hidden = PackedLayer.apply(hidden, layout, settings, *_weights(layer))
-        return layout.pad(hidden).view(layout.rows, layout.width, -1)
+        yield precision
+
+
+def _climb(
+    encoder: Any, hidden: torch.Tensor, layout: Layout, layers: range, precision: torch.dtype
+) -> torch.Tensor:
+    for number in layers:
+        layer = encoder.encoder.layer[number]
+        settings = _settings(encoder, layer, precision)
+        hidden = PackedLayer.apply(hidden, layout, settings, *_weights(layer))
+    return hidden
+
+
+def _depth(encoder: Any) -> int:
+    return len(encoder.encoder.layer)
 
 
 def _embed(
@@ -72,7 +103,7 @@ def _embed(
     places = tables.position_embeddings(layout.pack(positions))
     hidden = words + places + tables.token_type_embeddings.weight[0]
     if added is not None:
-        hidden = hidden + added
+        hidden = hidden + layout.pack(added.flatten(0, 1))
     return _drop(tables.LayerNorm(hidden), tables.dropout)
 
 

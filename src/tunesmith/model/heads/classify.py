@@ -40,7 +40,7 @@ class MeanClassifier(nn.Module):
 
     def vectors(self, batch: Batch) -> torch.Tensor:
         """Return (B, H): the normalised mean of each window's tokens."""
-        hidden = hidden_states(self.encoder, batch["input_ids"], batch["attention_mask"])
+        hidden = hidden_states(self.encoder, batch)
         return averaging.normalised_mean(hidden, batch["attention_mask"])
 
     def forward(self, batch: Batch) -> torch.Tensor:
@@ -102,10 +102,10 @@ class NativeClassifier(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Return (B, C) logits in float32."""
-        ids, mask = batch["input_ids"], batch["attention_mask"]
         if not can_pack(self.encoder):
-            return self.whole(input_ids=ids, attention_mask=mask).logits.float()
-        hidden = hidden_states(self.encoder, ids, mask)
+            inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+            return self.whole(**inputs).logits.float()
+        hidden = hidden_states(self.encoder, batch)
         if self.whole.config.model_type == "bert":  # its siblings pool inside their classifier
             hidden = self.whole.dropout(self.whole.bert.pooler(hidden))
         return self.whole.classifier(hidden).float()

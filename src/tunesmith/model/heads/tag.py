@@ -51,9 +51,7 @@ class Tagger(nn.Module):
     def vectors(self, batch: Batch) -> torch.Tensor:
         """Return (W, H) float32: the last hidden state at each word's first token."""
         added = None if self.case_shape is None else self.case_shape(batch["shapes"])
-        hidden = hidden_states(
-            self.encoder, batch["input_ids"], batch["attention_mask"], added=added
-        )
+        hidden = hidden_states(self.encoder, batch, added=added)
         return hidden[batch["word_rows"], batch["word_positions"]].float()
 
     def forward(self, batch: Batch) -> torch.Tensor:

@@ -14,6 +14,7 @@ from tunesmith.core.methods import Full
 from tunesmith.model.batching import plan_batches
 from tunesmith.runtime.engine import window_vectors
 from tunesmith.stages.tune.checkpoints import load_checkpoint, load_weights, save_checkpoint
+from tunesmith.stages.tune.frozen import freeze_layers
 from tunesmith.stages.tune.job import Fitted, Job, selection_score
 from tunesmith.stages.tune.linear import fit_linear, set_linear
 from tunesmith.stages.tune.loop import Position, Tuning, steps_per_epoch, train
@@ -68,6 +69,7 @@ def _run(job: Job, tuning: Tuning, fitted: Fitted) -> None:
 
 def _prepare(job: Job) -> Tuning:
     recipe = job.recipe
+    load = freeze_layers(job)
     accelerator = Accelerator(cpu=job.engine.device.type == "cpu")
     plan = partial(_plan, job)
     total = sum(
@@ -89,7 +91,7 @@ def _prepare(job: Job) -> Tuning:
         optimizer=optimizer,
         schedule=make_schedule(optimizer.optimizer, total=total, recipe=recipe),
         plan=plan,
-        load=job.train.batch,
+        load=load,
         accelerator=accelerator,
         recipe=recipe,
         precision=job.engine.precision,
