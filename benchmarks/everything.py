@@ -19,6 +19,7 @@ from targets import read_lines, table
 SCRIPTS = (
     ("startup.py",),
     ("predict.py",),
+    ("limit.py",),
     ("embeddings.py",),
     ("memory.py",),
     ("tuning.py",),

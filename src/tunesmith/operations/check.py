@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.data_spec import RowsSpec
+from tunesmith.core.errors import DataError
 from tunesmith.core.operation import Operation
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ class CheckResult:
     def is_usable(self) -> bool:
         """Tell whether `fit` would accept these rows."""
         return all(finding["severity"] != "fault" for finding in self.findings)
+
+    @property
+    def exit_status(self) -> int:
+        """What the command ends with: that of unusable rows where a fault was found, else 0."""
+        return 0 if self.is_usable else DataError.exit_status
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON-ready fields."""

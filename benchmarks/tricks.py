@@ -1,0 +1,103 @@
+"""What each trick of tuning gives on BANKING77 rows: the loop with it and without, in turn.
+
+Usage: TUNESMITH_DATA=… python benchmarks/tricks.py [--rows 1500] [--pairs 5] [TRICK …]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from compare import Slice, interleave, pin_processors, rate_ratios
+from ours import Timeline
+from public_rows import DATA_SETS, write_rows
+from record import tell
+
+import tunesmith
+from tunesmith.session import Session
+
+PACKED = ("tunesmith.model.hidden.can_pack", lambda _: False)
+ROWS = ("tunesmith.stages.tune.full.make_rowwise", lambda *_: None)
+BUCKETS = ("tunesmith.model.batching.LENGTH_JITTER", 1e6)
+
+
+@dataclass(frozen=True, slots=True)
+class Trick:
+    """A trick's settings, and what stands in its place: other settings, other names replaced."""
+
+    off: dict[str, Any] = field(default_factory=dict)
+    on: dict[str, Any] = field(default_factory=dict)
+    patches: tuple[tuple[str, Any], ...] = ()
+
+
+TRICKS = {
+    "bf16 instead of fp32": Trick(off={"precision": "fp32"}),
+    "packed layers instead of transformers' own": Trick(patches=(PACKED,)),
+    "embedding rows instead of the table": Trick(patches=(ROWS,)),
+    "rows of similar length in a batch": Trick(patches=(BUCKETS,)),
+    "1,024 tokens a batch instead of 256": Trick(off={"batch_tokens": 256}),
+    "2,048 tokens a batch instead of 1,024": Trick(on={"batch_tokens": 2048}),
+    "3 of 6 layers frozen": Trick(on={"freeze_layers": 3}),
+    "all of these but the last two, off": Trick(
+        off={"precision": "fp32", "batch_tokens": 256}, patches=(PACKED, ROWS, BUCKETS)
+    ),
+}
+
+
+def main() -> None:
+    """Run each trick on and off in turn and print the ratio of real tokens a second."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tricks", nargs="*", default=list(TRICKS))
+    parser.add_argument("--rows", type=int, default=1500)
+    parser.add_argument("--pairs", type=int, default=5)
+    wanted = parser.parse_args()
+    pin_processors(2)
+    examples = DATA_SETS["banking77"].read("train")
+    random.Random(0).shuffle(examples)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = Path(folder, "train.jsonl")
+        write_rows(rows, examples[: wanted.rows])
+        for name in wanted.tricks:
+            trick = TRICKS[name]
+            sides = {
+                "on": lambda _, trick=trick: _tune(rows, trick.on, ()),
+                "off": lambda _, trick=trick: _tune(rows, trick.off, trick.patches),
+            }
+            slices = interleave(sides, pairs=wanted.pairs)
+            ratios = rate_ratios(slices["on"], slices["off"])
+            tell("tricks", trick=name, measure="real tokens/s, on / off", **ratios.to_json())
+
+
+def _tune(rows: Path, settings: dict[str, Any], patches: tuple[tuple[str, Any], ...]) -> Slice:
+    """Return the loop of one epoch; the head begins at random, so that only the loop is timed."""
+    timeline = Timeline()
+    with tempfile.TemporaryDirectory() as folder, _replaced(patches):
+        tunesmith.fit(
+            str(rows),
+            task="classification",
+            method={"name": "full", "head_start": "random"},
+            split={"valid": 0.02},
+            training={"epochs": 1, "evaluate_every": 1_000_000, **settings},
+            out=f"{folder}/run",
+            session=Session(listener=timeline),
+        )
+    return timeline.loop()
+
+
+@contextlib.contextmanager
+def _replaced(patches: tuple[tuple[str, Any], ...]) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for name, value in patches:
+            stack.enter_context(patch(name, value))
+        yield
+
+
+if __name__ == "__main__":
+    main()
