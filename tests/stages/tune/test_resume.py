@@ -66,9 +66,8 @@ def test_same_run_twice_has_bit_identical_weights(tmp_path, tiny_model, tiny_row
 
 def test_interrupted_run_says_how_to_resume(tmp_path, tiny_model, tiny_rows):
     out = tmp_path / "run"
-    done = _kill_after_checkpoint(
-        _command(tiny_model, tiny_rows, out), out, steps=10, by=signal.SIGINT
-    )
+    endless = [*_command(tiny_model, tiny_rows, out), "--set", "training.epochs=10000"]
+    done = _kill_after_checkpoint(endless, out, steps=10, by=signal.SIGINT)
     assert done.returncode == 130
     assert f"tunesmith fit {out}/config.lock.yaml --resume" in done.stderr
     assert "Traceback" not in done.stderr
