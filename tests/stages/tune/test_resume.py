@@ -66,7 +66,8 @@ def test_same_run_twice_has_bit_identical_weights(tmp_path, tiny_model, tiny_row
 
 def test_interrupted_run_says_how_to_resume(tmp_path, tiny_model, tiny_rows):
     out = tmp_path / "run"
-    endless = [*_command(tiny_model, tiny_rows, out), "--set", "training.epochs=10000"]
+    more = ("--set", "training.max_steps=100000", "--set", "training.epochs=10000")
+    endless = _command(tiny_model, tiny_rows, out, *more)
     done = _kill_after_checkpoint(endless, out, steps=10, by=signal.SIGINT)
     assert done.returncode == 130
     assert f"tunesmith fit {out}/config.lock.yaml --resume" in done.stderr
