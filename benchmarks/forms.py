@@ -9,8 +9,9 @@ from record import tell
 
 import tunesmith
 from tunesmith.core.errors import TunesmithError
+from tunesmith.runtime.choosing import choose_engine
 from tunesmith.runtime.engine import Engine, answer
-from tunesmith.runtime.loading import load_engine
+from tunesmith.runtime.loading import load_engine, load_onnx_engine
 from tunesmith.store.bundles import read_bundle
 
 
@@ -57,11 +58,8 @@ def export_form(bundle: Path, form: Form) -> None:
     """Have an exported form written into the bundle. Raises `FormMissing` where that fails."""
     if not form.is_exported:
         return
-    export = getattr(tunesmith, "export", None)
-    if export is None:
-        raise FormMissing("this version has no export")
     try:
-        export(str(bundle), to="onnx", precision=form.precision)
+        tunesmith.export(str(bundle), to="onnx", precision=form.precision)
     except TunesmithError as error:
         raise FormMissing(str(error)) from error
 
@@ -77,12 +75,6 @@ def open_form(bundle: Path, form: Form) -> Engine:
 
 
 def _open_export(bundle: Path, form: Form) -> Engine:
-    try:
-        from tunesmith.runtime.choosing import choose_engine  # noqa: PLC0415 (a later version's)
-
-        from tunesmith.runtime.loading import load_onnx_engine  # noqa: PLC0415
-    except ImportError as error:
-        raise FormMissing("this version has one engine, torch") from error
     opened = read_bundle(bundle)
     choice = choose_engine(opened, engine="onnx", precision=form.precision)
     return load_onnx_engine(opened, choice.export)

@@ -1,4 +1,4 @@
-"""The demo behind `make demo`: the same support mail learned twice, in seconds and in minutes.
+"""The demo behind `make demo`: the same support mail learned twice, by a probe and by full tuning.
 
 It types the commands a user would type and shows each before it runs.
 """
@@ -25,7 +25,7 @@ def main() -> None:
     type_command("check", DATA, "--task", "classification")
     say("2. The first thing to try: a linear head on frozen vectors. It takes seconds.")
     fit("probe")
-    say("3. Full tuning: every weight moves. It takes a minute or two.")
+    say("3. Full tuning: every weight moves. It takes half a minute.")
     fit("full")
     say("4. Use it.")
     type_command("predict", "runs/support-full/bundle", *TEXTS)
