@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
-from tunesmith.model.averaging import can_fold, fold, normalised_mean, unfold
+from tunesmith.model.averaging import fold, normalised_mean, unfold
+from tunesmith.model.bert_family import is_bert_encoder
 
 SIZES = {
     "vocab_size": 50,
@@ -66,4 +67,4 @@ def test_normalised_mean_ignores_padding_and_has_unit_variance():
 
 
 def test_decoder_cannot_be_folded():
-    assert not can_fold(BertConfig(**SIZES, is_decoder=True))
+    assert not is_bert_encoder(BertConfig(**SIZES, is_decoder=True))

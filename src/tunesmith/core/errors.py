@@ -5,11 +5,15 @@ This module only names failures; it never prints, logs or exits.
 
 from __future__ import annotations
 
+import errno
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 SHOWN_PROBLEMS = 20
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says when a file cannot grow: the disk, a quota or a limit is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +147,12 @@ class InterruptedRunError(TunesmithError):
     code = "interrupted"
     exit_status = 130
     http_status = 503
+
+
+def temporary_folder_full() -> ResourceError:
+    """Return the error for rows that the system's temporary folder has no room for."""
+    return ResourceError(
+        f"the temporary folder must have room for the rows; "
+        f"the disk of `{tempfile.gettempdir()}` is full",
+        hint="export TMPDIR=FOLDER",
+    )

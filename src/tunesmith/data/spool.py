@@ -7,7 +7,6 @@ in the system's temporary folder (`TMPDIR`). Few rows stay what they are: exampl
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import tempfile
@@ -19,7 +18,7 @@ from typing import IO, Any, overload
 
 import numpy as np
 
-from tunesmith.core.errors import ResourceError
+from tunesmith.core.errors import NO_SPACE, temporary_folder_full
 from tunesmith.core.examples import Example, Place, Span, TextInput, WordsInput
 
 SPOOL_ROWS = 20_000
@@ -27,7 +26,6 @@ SPOOL_ROWS = 20_000
 20 MB at most; on disk it costs 5 µs each time it is read."""
 
 _WRITTEN = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class SpooledExamples(Sequence[Example]):
@@ -157,8 +155,8 @@ def _spooled(examples: Iterable[Example]) -> SpooledExamples:
     except OSError as error:
         with contextlib.suppress(OSError):  # what is still buffered has no room either
             file.close()
-        if error.errno in _NO_SPACE:
-            raise _full() from error
+        if error.errno in NO_SPACE:
+            raise temporary_folder_full() from error
         raise
     spool = _Spool(file, np.array(starts), tuple(names))
     return SpooledExamples(spool, np.arange(len(starts) - 1, dtype=np.int32))
@@ -180,11 +178,3 @@ def _decoded(fields: list[Any], names: tuple[str, ...]) -> Example:
     if isinstance(gold, list):
         gold = tuple(Span(*item) if isinstance(item, list) else item for item in gold)
     return Example(identity, inputs, gold, Place(names[file], line), group)
-
-
-def _full() -> ResourceError:
-    folder = tempfile.gettempdir()
-    return ResourceError(
-        f"the temporary folder must have room for the rows; the disk of `{folder}` is full",
-        hint="export TMPDIR=FOLDER",
-    )

@@ -23,7 +23,7 @@ from tunesmith.core.operation import Operation
 from tunesmith.core.spec import Spec, build_spec
 from tunesmith.interfaces.flags import flags_of, settings_argument, settings_from
 from tunesmith.interfaces.terminal import visible
-from tunesmith.operations import OPERATIONS, execute, wrap_failure
+from tunesmith.operations import OPERATIONS, execute, was_interrupted, wrap_failure
 from tunesmith.operations.predict import PredictSpec
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
@@ -189,9 +189,9 @@ def _reporting(*, as_json: bool, debug: bool) -> Iterator[None]:
 def _our_error(failure: BaseException) -> TunesmithError:
     if isinstance(failure, TunesmithError):
         return failure
-    if isinstance(failure, Exception):
-        return wrap_failure(failure)
-    return InterruptedRunError("the work was stopped", hint="type the same command again")
+    if was_interrupted(failure):
+        return InterruptedRunError("the work was stopped", hint="type the same command again")
+    return wrap_failure(failure)
 
 
 def _print(text: str, *, to_errors: bool = False) -> None:

@@ -18,7 +18,6 @@ from torch import nn
 from torch.nn import functional
 from transformers import AutoModelForSequenceClassification
 
-FOLDABLE = frozenset({"bert", "roberta", "xlm-roberta", "camembert"})
 LOUDNESS = 2.0**20
 """Gain on the mean, so that the residual beside it drowns: a relative error of 1e-6 before the
 layer norm."""
@@ -35,11 +34,6 @@ def normalised_mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     weights = mask.unsqueeze(-1).to(torch.float32)
     mean = (hidden.float() * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
     return functional.layer_norm(mean, mean.shape[-1:], eps=1e-12)
-
-
-def can_fold(config: Any) -> bool:
-    """Tell whether the architecture can express mean pooling."""
-    return config.model_type in FOLDABLE and not getattr(config, "is_decoder", False)
 
 
 def fold(encoder: Any, linear: nn.Linear, *, id2label: dict[int, str], problem: str) -> Any:

@@ -16,6 +16,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from tunesmith.core.errors import DataError, ForeignError
+from tunesmith.model.bert_family import BERT_FAMILY, first_position
 from tunesmith.model.sources import ModelFolder, find_model
 
 transformers_logging.set_verbosity_error()
@@ -150,8 +151,8 @@ def translate_load_error(folder: Path, error: Exception) -> DataError | ForeignE
 
 def _context(config: Any, tokenizer: Any) -> int:
     positions = getattr(config, "max_position_embeddings", None) or LONGEST_CONTEXT
-    if config.model_type in {"roberta", "xlm-roberta", "camembert"}:
-        positions -= config.pad_token_id + 1  # their positions start after the padding index
+    if config.model_type in BERT_FAMILY:
+        positions -= first_position(config)
     stated = tokenizer.model_max_length or positions
     return int(min(positions, stated, LONGEST_CONTEXT))
 

@@ -14,18 +14,16 @@ import torch
 from torch import nn
 
 from tunesmith.model.batching import Batch
+from tunesmith.model.bert_family import first_position, is_bert_encoder
 from tunesmith.model.dropout_masks import draw_mask
 from tunesmith.model.packed_layer import LayerSettings, LayerWeights, Layout, PackedLayer
-
-PACKABLE = frozenset({"bert", "roberta", "xlm-roberta", "camembert"})
 
 
 def can_pack(encoder: Any) -> bool:
     """Tell whether `packed_layer` computes this encoder: its family, on a CPU, with GELU."""
     config = encoder.config
     return (
-        config.model_type in PACKABLE
-        and not getattr(config, "is_decoder", False)
+        is_bert_encoder(config)
         and config.hidden_act == "gelu"
         and getattr(config, "position_embedding_type", "absolute") in {None, "absolute"}
         and encoder.embeddings.word_embeddings.weight.device.type == "cpu"
@@ -96,9 +94,7 @@ def _embed(
 ) -> torch.Tensor:
     """Return (N, H): word, position and segment embeddings summed, normalised, dropped out."""
     tables = encoder.embeddings
-    positions = torch.arange(layout.width).repeat(layout.rows)
-    if encoder.config.model_type != "bert":
-        positions = positions + encoder.config.pad_token_id + 1  # RoBERTa's start after padding's
+    positions = torch.arange(layout.width).repeat(layout.rows) + first_position(encoder.config)
     words = tables.word_embeddings(layout.pack(ids.flatten()))
     places = tables.position_embeddings(layout.pack(positions))
     hidden = words + places + tables.token_type_embeddings.weight[0]

@@ -191,13 +191,13 @@ class PackedLayer(torch.autograd.Function):
             )
         )
         in_proj_g, in_bias_g = _weight_gradients(joint_g, inputs)
-        for part, scale in zip((0, 2), settings.scales, strict=True):
-            in_proj_g.chunk(3)[part].mul_(scale)
-            in_bias_g.chunk(3)[part].mul_(scale)
         hidden_g = first_g.add_(joint_g @ in_proj) if ctx.needs_input_grad[0] else None
 
         query_g, key_g, value_weight_g = in_proj_g.chunk(3)
         query_bias_g, key_bias_g, value_bias_g = in_bias_g.chunk(3)
+        for_query, for_value = settings.scales
+        torch._foreach_mul_([query_g, query_bias_g], for_query)
+        torch._foreach_mul_([value_weight_g, value_bias_g], for_value)
         return (
             hidden_g, None, None,
             query_g, query_bias_g, key_g, key_bias_g, value_weight_g, value_bias_g,

@@ -23,6 +23,7 @@ from tunesmith.stages.export.network import read_network
 from tunesmith.stages.export.parity import (
     Parity,
     ScoreChange,
+    answer_both,
     compare,
     compare_scores,
     require_parity,
@@ -79,15 +80,19 @@ def _measure(
     """Return how the export compares on the canary rows, and on the labelled rows given."""
     rows = read_canary(bundle.path / "canary.jsonl", bundle.task)
     session.emit(Said(f"comparing the answers to {len(rows)} canary rows"))
-    parity = compare(*engines, [row.inputs for row in rows])
+    pairs = answer_both(*engines, [row.inputs for row in rows])
     score: ScoreChange | None = None
     if spec.data is not None:
         _, examples = read_for(bundle.task, spec.data, columns=spec.column)
         session.emit(Said(f"measuring both on {len(examples):,} rows of {spec.data}"))
-        score = compare_scores(*engines, examples, data=spec.data)
-    elif examples := [row.example for row in rows if row.example is not None]:
-        score = compare_scores(*engines, examples, data="canary.jsonl")
-    return replace(parity, score=score)
+        answered = answer_both(*engines, [example.inputs for example in examples])
+        score = compare_scores(bundle.task, examples, answered, data=spec.data)
+    elif known := [
+        (row.example, pair) for row, pair in zip(rows, pairs, strict=True) if row.example
+    ]:
+        examples, answered = map(list, zip(*known, strict=True))
+        score = compare_scores(bundle.task, examples, answered, data="canary.jsonl")
+    return replace(compare(pairs), score=score)
 
 
 def _put(bundle: Bundle, export: Export, content: bytes) -> Bundle:

@@ -156,7 +156,8 @@ def _write(spec: FitSpec, session: Session, tuned: Tuned) -> Bundle:
     manifest = _manifest(spec, tuned)
 
     def fill(folder: Path) -> None:
-        _save_model(folder / "model", engine)
+        save_weights(folder / "model", engine)
+        engine.tokenizer.save_pretrained(folder / "model")
         write_report(folder, report, marked, language=spec.language)
         canary = make_canary(engine, sample_examples(examples, CANARY_ROWS, seed=spec.seed))
         (folder / "canary.jsonl").write_text(canary, encoding="utf-8")
@@ -171,13 +172,13 @@ def _finish(tuned: Tuned) -> list[str]:
     return [finish()] if finish is not None else []
 
 
-def _save_model(folder: Path, engine: Engine) -> None:
+def save_weights(folder: Path, engine: Engine) -> None:
+    """Write an engine's model into a new folder, its outputs named; the tokenizer is not there."""
     folder.mkdir()
     id2label = dict(enumerate(engine.task.outputs()))
     problem = PROBLEM_TYPES.get(engine.task.kind, "")
     engine.model.to("cpu").save(folder, id2label=id2label, problem=problem)
     engine.model.to(engine.device)
-    engine.tokenizer.save_pretrained(folder)
 
 
 def _manifest(spec: FitSpec, tuned: Tuned) -> dict[str, Any]:

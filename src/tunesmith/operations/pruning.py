@@ -25,7 +25,7 @@ from tunesmith.model.trimming import (
 )
 from tunesmith.operations.export import ExportSpec
 from tunesmith.operations.fit import FitSpec
-from tunesmith.operations.fitting import PROBLEM_TYPES, fit_bundle
+from tunesmith.operations.fitting import fit_bundle, save_weights
 from tunesmith.operations.output import open_output_folder
 from tunesmith.operations.reading import read_for, stream_for
 from tunesmith.runtime.canary import make_canary, read_canary
@@ -33,7 +33,7 @@ from tunesmith.runtime.engine import Engine
 from tunesmith.runtime.exports import SOURCE_FOLDER
 from tunesmith.runtime.loading import load_engine
 from tunesmith.session import Session
-from tunesmith.stages.export.parity import compare, compare_scores
+from tunesmith.stages.export.parity import answer_both, compare, compare_scores
 from tunesmith.store.bundles import Bundle, read_bundle, revise_bundle
 
 RETUNE_EPOCHS = 2
@@ -181,10 +181,7 @@ def _copy_all_but_the_model(bundle: Bundle, folder: Path) -> None:
 
 
 def _save_trimmed(engine: Engine, bundle: Bundle, folder: Path, tokenizer: str) -> None:
-    folder.mkdir()
-    id2label = dict(enumerate(engine.task.outputs()))
-    problem = PROBLEM_TYPES.get(engine.task.kind, "")
-    engine.model.save(folder, id2label=id2label, problem=problem)
+    save_weights(folder, engine)
     (folder / TOKENIZER_FILE).write_text(tokenizer, encoding="utf-8")
     settings = "tokenizer_config.json"
     shutil.copyfile(bundle.model_folder / settings, folder / settings)
@@ -192,10 +189,10 @@ def _save_trimmed(engine: Engine, bundle: Bundle, folder: Path, tokenizer: str) 
 
 def _cost(source: Engine, pruned: Engine, examples: Sequence[Example], data: str) -> dict[str, Any]:
     """Return what pruning changed on labelled rows: the score, and the share of equal answers."""
-    change = compare_scores(source, pruned, examples, data=data).to_json()
+    pairs = answer_both(source, pruned, [example.inputs for example in examples])
+    change = compare_scores(source.task, examples, pairs, data=data).to_json()
     change["pruned"] = change.pop("export")
-    parity = compare(source, pruned, [example.inputs for example in examples])
-    return {**change, "agreement": parity.agreement}
+    return {**change, "agreement": compare(pairs).agreement}
 
 
 def _adopt(path: Path, parent: Bundle, measured: dict[str, Any]) -> Bundle:

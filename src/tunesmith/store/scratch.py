@@ -5,19 +5,16 @@ The file lies in the system's temporary folder (`TMPDIR`).
 
 from __future__ import annotations
 
-import errno
 import tempfile
 from collections.abc import Mapping
 from typing import IO
 
 import numpy as np
 
-from tunesmith.core.errors import ResourceError
+from tunesmith.core.errors import NO_SPACE, temporary_folder_full
 
 MEMORY_BYTES = 16 * 2**20
 """An array beyond this size goes to disk: several hundred thousand short rows stay in memory."""
-
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class ScratchArray:
@@ -56,13 +53,8 @@ class ScratchArray:
                 self._file.write(np.ascontiguousarray(part).data)
             self._file.flush()
         except OSError as error:
-            if error.errno in _NO_SPACE:
-                folder = tempfile.gettempdir()
-                raise ResourceError(
-                    f"the temporary folder must have room for the rows; "
-                    f"the disk of `{folder}` is full",
-                    hint="export TMPDIR=FOLDER",
-                ) from error
+            if error.errno in NO_SPACE:
+                raise temporary_folder_full() from error
             raise
         self._parts = [self._parts[0][:0]]
         self._bytes = 0

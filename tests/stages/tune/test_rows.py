@@ -11,7 +11,8 @@ from tunesmith.data.spool import SpooledExamples, keep_examples
 from tunesmith.model.backbones import load_tokenizer
 from tunesmith.model.batching import collate
 from tunesmith.model.encoding import Reading, encode_windows
-from tunesmith.stages.tune.rows import encode_rows
+from tunesmith.model.windows import FlatWindows, pack_windows, token_type
+from tunesmith.stages.tune.rows import Rows, make_rows
 from tunesmith.store import scratch
 from tunesmith.tasks import make_task
 
@@ -28,6 +29,16 @@ GOLD = {
 @pytest.fixture(scope="module")
 def tokenizer(tiny_model):
     return load_tokenizer(tiny_model)
+
+
+def encode_rows(tokenizer, task, examples, reading) -> Rows:
+    """Return the rows of examples whose windows are packed in three parts or fewer."""
+    windows = list(encode_windows(tokenizer, (example.inputs for example in examples), reading))
+    kept = scratch.ScratchArrays()
+    for part in (windows[:0], windows[:7], windows[7:]):
+        kept.append(pack_windows(part, token_type=token_type(tokenizer)))
+    flat = FlatWindows(kept.finish())
+    return make_rows(task, examples, flat, pad_id=tokenizer.pad_token_id)
 
 
 def rows_of(kind: str) -> tuple[object, list[Example]]:

@@ -13,6 +13,7 @@ from tunesmith.core.errors import SpecError
 from tunesmith.model import averaging
 from tunesmith.model.backbones import Backbone, translate_load_error
 from tunesmith.model.batching import Batch
+from tunesmith.model.bert_family import BERT_FAMILY, is_bert_encoder
 from tunesmith.model.hidden import can_pack, hidden_states
 
 
@@ -125,10 +126,10 @@ def new_classifier(
     architecture can express it, else the native head. Raises `SpecError` where "mean" was asked of
     an architecture that cannot.
     """
-    can_fold = averaging.can_fold(backbone.model.config)
+    can_fold = is_bert_encoder(backbone.model.config)
     if pooling == "mean" and not can_fold:
         raise SpecError(
-            f"`model.pooling` mean needs one of {', '.join(sorted(averaging.FOLDABLE))}; "
+            f"`model.pooling` mean needs one of {', '.join(sorted(BERT_FAMILY))}; "
             f"got {backbone.model.config.model_type}",
             hint="--set model.pooling=native",
         )

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tunesmith.core.errors import SpecError
-from tunesmith.model.averaging import FOLDABLE
+from tunesmith.model.bert_family import BERT_FAMILY, first_position
 from tunesmith.model.heads import HeadModel
 
 ACTIVATIONS = {
@@ -22,8 +22,6 @@ ACTIVATIONS = {
     "relu": "Relu",
 }
 """Graph operators by the names that transformers gives the activations."""
-OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert"})
-"""Architectures whose positions begin behind the padding index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +84,7 @@ def read_network(model: HeadModel) -> Network:
     config = encoder.config
     _require_known(config)
     state = {name: tensor.float().cpu().numpy() for name, tensor in encoder.state_dict().items()}
-    positions = state["embeddings.position_embeddings.weight"]
-    if config.model_type in OFFSET_POSITIONS:
-        positions = positions[config.pad_token_id + 1 :]
+    positions = state["embeddings.position_embeddings.weight"][first_position(config) :]
     shape = getattr(model, "case_shape", None)
     reads: Literal["mean", "first", "words"] = "mean" if model.pooling == "mean" else "first"
     if hasattr(model, "case_shape"):
@@ -112,9 +108,9 @@ def read_network(model: HeadModel) -> Network:
 
 def _require_known(config: Any) -> None:
     problems = []
-    if config.model_type not in FOLDABLE:
+    if config.model_type not in BERT_FAMILY:
         problems.append(
-            f"the model to export must be one of {', '.join(sorted(FOLDABLE))}; "
+            f"the model to export must be one of {', '.join(sorted(BERT_FAMILY))}; "
             f"got {config.model_type}"
         )
     elif config.hidden_act not in ACTIVATIONS:

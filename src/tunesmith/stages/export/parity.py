@@ -17,6 +17,7 @@ from tunesmith.core.errors import GateError
 from tunesmith.core.examples import Example, Inputs
 from tunesmith.runtime.engine import Engine, score
 from tunesmith.tasks.labels import sigmoid, softmax
+from tunesmith.tasks.task import Task
 
 LARGEST_DIFFERENCE = 1e-4
 """Of a probability, in float32."""
@@ -60,32 +61,46 @@ class Parity:
         return {**fields, "score": self.score.to_json() if self.score else None}
 
 
-def compare(source: Engine, export: Engine, inputs: Sequence[Inputs]) -> Parity:
-    """Return how `export` answers `inputs`, held to `source`."""
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What source and export gave for one input: raw outputs, and the answers read off them."""
+
+    scores: tuple[np.ndarray, np.ndarray]
+    answers: tuple[Answer, Answer]
+
+
+def answer_both(source: Engine, export: Engine, inputs: Sequence[Inputs]) -> list[Pair]:
+    """Return the outputs and answers of both engines, each input computed once by each."""
+    return [
+        Pair((ours, theirs), (source.task.answer(ours, item), source.task.answer(theirs, item)))
+        for item, ours, theirs in zip(
+            inputs, score(source, inputs), score(export, inputs), strict=True
+        )
+    ]
+
+
+def compare(pairs: Sequence[Pair]) -> Parity:
+    """Return how the export answers, held to its source."""
     equal = decisions = 0
     largest = 0.0
-    pairs = zip(inputs, score(source, inputs), score(export, inputs), strict=True)
-    for item, ours, theirs in pairs:
-        wanted, found = (source.task.answer(scores, item) for scores in (ours, theirs))
-        decided = _decisions(wanted), _decisions(found)
+    for pair in pairs:
+        decided = [_decisions(reply) for reply in pair.answers]
         equal += sum(map(eq, *decided))
         decisions += len(decided[0])
-        largest = max(largest, _difference(wanted, ours, theirs))
+        largest = max(largest, _difference(pair.answers[0], *pair.scores))
     agreement = equal / decisions if decisions else 1.0
-    return Parity(len(inputs), decisions, agreement, largest, None)
+    return Parity(len(pairs), decisions, agreement, largest, None)
 
 
 def compare_scores(
-    source: Engine, export: Engine, examples: Sequence[Example], *, data: str
+    task: Task, examples: Sequence[Example], pairs: Sequence[Pair], *, data: str
 ) -> ScoreChange:
-    """Return the selection measure of both engines on labelled rows."""
-    values = []
-    for engine in (source, export):
-        inputs = [example.inputs for example in examples]
-        pairs = zip(score(engine, inputs), inputs, strict=True)
-        answers = [engine.task.answer(scores, item) for scores, item in pairs]
-        values.append(float(engine.task.selection_score(examples, answers)))
-    return ScoreChange(source.task.selection, len(examples), data, *values)
+    """Return the selection measure of both engines' answers to labelled rows."""
+    source, export = (
+        float(task.selection_score(examples, [pair.answers[side] for pair in pairs]))
+        for side in (0, 1)
+    )
+    return ScoreChange(task.selection, len(examples), data, source, export)
 
 
 def require_parity(parity: Parity, *, precision: str) -> None:

@@ -28,7 +28,8 @@ def freeze_layers(job: Job) -> Callable[[np.ndarray], Batch]:
     """Freeze what `training.freeze_layers` says, and return the function that makes a batch.
 
     Where the architecture can be entered above a layer, batches carry the `states` from which the
-    trained layers go on; elsewhere the frozen layers are computed in each step, without gradients.
+    trained layers go on; elsewhere the frozen layers are computed in each step, without gradients
+    but with their dropout.
     Raises `SpecError` where the encoder has fewer layers.
     """
     count = job.recipe.freeze_layers
@@ -42,9 +43,8 @@ def freeze_layers(job: Job) -> Callable[[np.ndarray], Batch]:
             f"{encoder.config.model_type}; got {count}",
             hint=f"--set training.freeze_layers={len(layers) // 2}",
         )
-    frozen = [encoder.get_input_embeddings(), *layers[:count]]
-    if hasattr(encoder, "embeddings"):
-        frozen[0] = encoder.embeddings
+    embeddings = getattr(encoder, "embeddings", None) or encoder.get_input_embeddings()
+    frozen = [embeddings, *layers[:count]]
     if (shapes := getattr(job.model, "case_shape", None)) is not None:
         frozen.append(shapes)  # it is added below the frozen layers
     for module in frozen:

@@ -57,7 +57,7 @@ def fit_linear(
         loss = _sigmoid_loss(torch.from_numpy(targets[:, fitted].astype(np.float32)))
     else:
         fitted = np.unique(targets)
-        loss = _softmax_loss(torch.from_numpy(np.searchsorted(fitted, targets)), len(fitted))
+        loss = _softmax_loss(torch.from_numpy(np.searchsorted(fitted, targets)))
     begin = np.zeros((len(fitted), vectors.shape[1] + 1))
     if start is not None:
         begin[:, :-1], begin[:, -1] = start[0][fitted] * scale, start[1][fitted]
@@ -82,12 +82,12 @@ Loss: TypeAlias = Callable[[torch.Tensor], tuple[float, torch.Tensor]]
 """From logits (N, C) to the mean loss and its gradient (N, C)."""
 
 
-def _softmax_loss(targets: torch.Tensor, classes: int) -> Loss:
+def _softmax_loss(targets: torch.Tensor) -> Loss:
     rows = torch.arange(len(targets))
 
     def loss(logits: torch.Tensor) -> tuple[float, torch.Tensor]:
         log_probabilities = functional.log_softmax(logits, dim=-1)
-        value = -float(log_probabilities[rows, targets].double().mean()) if classes else 0.0
+        value = -float(log_probabilities[rows, targets].double().mean())
         gradient = log_probabilities.exp_()
         gradient[rows, targets] -= 1.0
         return value, gradient.div_(len(targets))

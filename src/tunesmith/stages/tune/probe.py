@@ -15,7 +15,7 @@ from tunesmith.core.events import Progress, Said, Validated
 from tunesmith.core.methods import Probe
 from tunesmith.runtime.engine import merge_windows, window_vectors
 from tunesmith.stages.tune.job import Fitted, Job, marked_score
-from tunesmith.stages.tune.linear import Linear, fit_linear, set_linear
+from tunesmith.stages.tune.linear import fit_linear, set_linear
 
 
 def fit_probe(job: Job, method: Probe) -> Fitted:
@@ -52,8 +52,13 @@ def _choose_strength(
     best_strength, best_value = method.strengths[0], -1.0
     start = None
     for number, strength in enumerate(method.strengths, start=1):
-        start = weight, bias = _fit(
-            method, train, targets, strength=strength, start=start, outputs=outputs
+        start = weight, bias = fit_linear(
+            train,
+            targets,
+            outputs=outputs,
+            strength=strength,
+            max_iterations=method.max_iterations,
+            start=start,
         )
         logits = valid @ weight.T + bias
         merged = merge_windows([(job.valid.windows, logits)], inputs, outputs=outputs)
@@ -79,33 +84,17 @@ def _fit_all(
     `chosen` is the strength and the bias it led to: a decision that was shifted since stays so.
     """
     strength, bias_before = chosen
-    shift = job.model.linear.bias.detach() - bias_before
-    targets = np.concatenate([job.train.flat_targets(), job.valid.flat_targets()])
-    outputs = len(job.task.outputs())
     linear = job.model.linear
-    start = (linear.weight.detach().cpu().numpy(), bias_before.cpu().numpy())
-    weight, bias = _fit(
-        method, np.concatenate(vectors), targets, outputs=outputs, strength=strength, start=start
-    )
-    set_linear(job.model.linear, weight, bias + shift.cpu().numpy())
-    rows = len(job.train.examples) + len(job.valid.examples)
-    return f"The bundle's head was fitted on the train and valid rows together ({rows:,})."
-
-
-def _fit(
-    method: Probe,
-    vectors: np.ndarray,
-    targets: np.ndarray,
-    *,
-    outputs: int,
-    strength: float,
-    start: Linear | None,
-) -> Linear:
-    return fit_linear(
-        vectors,
+    shift = linear.bias.detach() - bias_before
+    targets = np.concatenate([job.train.flat_targets(), job.valid.flat_targets()])
+    weight, bias = fit_linear(
+        np.concatenate(vectors),
         targets,
-        outputs=outputs,
+        outputs=len(job.task.outputs()),
         strength=strength,
         max_iterations=method.max_iterations,
-        start=start,
+        start=(linear.weight.detach().cpu().numpy(), bias_before.cpu().numpy()),
     )
+    set_linear(linear, weight, bias + shift.cpu().numpy())
+    rows = len(job.train.examples) + len(job.valid.examples)
+    return f"The bundle's head was fitted on the train and valid rows together ({rows:,})."

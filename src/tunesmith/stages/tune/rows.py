@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
 
 from tunesmith.core.examples import Example
 from tunesmith.model.batching import Batch, collate
-from tunesmith.model.encoding import ENCODE_ROWS, Reading, encode_windows
-from tunesmith.model.windows import FlatWindows, pack_windows, token_type
-from tunesmith.store.scratch import ScratchArray, ScratchArrays
+from tunesmith.model.encoding import ENCODE_ROWS
+from tunesmith.model.windows import FlatWindows
+from tunesmith.store.scratch import ScratchArray
 from tunesmith.tasks.task import Task
 
 
@@ -69,21 +68,6 @@ class Rows:
         if self.windows.has_words:
             return np.concatenate([self.targets[self.windows.words_of(at)] for at in indices])
         return self.targets[indices]
-
-
-def encode_rows(tokenizer: Any, task: Task, examples: Sequence[Example], reading: Reading) -> Rows:
-    """Return the examples as windows with targets.
-
-    Windows that show no word to answer for are left out.
-    """
-    kept = ScratchArrays()
-    kind = token_type(tokenizer)
-    kept.append(pack_windows([], token_type=kind))
-    windows = encode_windows(tokenizer, (example.inputs for example in examples), reading)
-    while block := list(islice(windows, ENCODE_ROWS)):
-        kept.append(pack_windows(block, token_type=kind))
-    flat = FlatWindows(kept.finish())
-    return make_rows(task, examples, flat, pad_id=tokenizer.pad_token_id)
 
 
 def make_rows(
