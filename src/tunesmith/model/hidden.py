@@ -119,6 +119,7 @@ def _settings(encoder: Any, layer: Any, precision: torch.dtype) -> LayerSettings
         precision=precision,
         dropout=hidden.p if hidden.training else 0.0,
         attention_dropout=attention.p if attention.training else 0.0,
+        is_learning=torch.is_grad_enabled(),
     )
 
 

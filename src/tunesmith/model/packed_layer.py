@@ -82,7 +82,8 @@ class Layout:
 class LayerSettings:
     """What a layer's arithmetic depends on beside its weights.
 
-    `precision` is the type of the matrix products; the dropout ratios are 0 outside training.
+    `precision` is the type of the matrix products; the dropout ratios are 0 outside training;
+    `is_learning` tells whether a backward pass may follow, for which states are kept.
     """
 
     heads: int
@@ -91,6 +92,7 @@ class LayerSettings:
     precision: torch.dtype
     dropout: float
     attention_dropout: float
+    is_learning: bool
 
     @property
     def scales(self) -> tuple[float, float]:
@@ -138,6 +140,8 @@ class PackedLayer(torch.autograd.Function):
         second = _residual(middle, lowered, second_mask)
         result, second_mean, second_rstd = _norm(second, own.norm, own.norm_bias, settings)
 
+        if not settings.is_learning:
+            return result
         ctx.layout, ctx.settings = layout, settings
         ctx.masks = (attention_mask, first_mask, second_mask)
         ctx.cast = (in_proj, out_proj, up, down)

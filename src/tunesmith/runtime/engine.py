@@ -24,9 +24,10 @@ from tunesmith.tasks.task import Task
 Output: TypeAlias = Literal["logits", "vectors"]
 Compute: TypeAlias = Callable[[Arrays], np.ndarray]
 
-BATCH_TOKENS = 4096
-ONNX_BATCH_TOKENS = 512
-"""Few, so that a layer's activations stay in the cache: 4,096 take a third more time a token."""
+BATCH_TOKENS = 512
+"""On a processor: few, so that a layer's activations stay in its cache (in ONNX, 4,096 take a third
+more time a token) and memory stays flat (blocks of many sizes tear holes into the heap)."""
+GPU_BATCH_TOKENS = 4096
 CHUNK_ROWS = 1024
 CHUNK_CHARACTERS = 1_000_000
 CERTAIN_LOGIT = 30.0
@@ -134,7 +135,8 @@ def _run(
 ) -> Iterator[tuple[list[Window], np.ndarray]]:
     """Yield each batch of windows with what the model makes of it."""
     lengths = np.array([len(window.ids) for window in windows], dtype=np.int64)
-    budget = ONNX_BATCH_TOKENS if isinstance(engine.model, OnnxModel) else BATCH_TOKENS
+    on_processor = engine.device is None or engine.device.type == "cpu"
+    budget = BATCH_TOKENS if on_processor else GPU_BATCH_TOKENS
     with _computing(engine, output) as compute:
         for indices in plan_batches(lengths, batch_tokens=budget):
             chosen = [windows[index] for index in indices]
