@@ -13,6 +13,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.measures import Measure
+
 Statistics: TypeAlias = Callable[[NDArray], dict[str, float]]
 """A function of row weights (n,) that gives the same names each time it is called."""
 
@@ -57,6 +59,30 @@ def bootstrap_intervals(
     _check_settings(rows, replicates, level)
     draws = [statistics(weights) for weights in _row_weights(rows, replicates, seed)]
     return {name: _percentiles([draw[name] for draw in draws], level) for name in draws[0]}
+
+
+def bootstrap_measures(
+    statistics: Statistics,
+    rows: int,
+    *,
+    unit: str = "ratio",
+    count: int | None = None,
+    seed: int = 0,
+) -> dict[str, Measure]:
+    """Return every statistic of the rows as they are, with its 95 % interval, as a `Measure`.
+
+    `count` is what the numbers rest on where that is not the rows (entities, pairs). For interval
+    and `seed` see `bootstrap_intervals`.
+
+    >>> right = np.array([1, 1, 1, 0])
+    >>> mean = lambda weights: {"accuracy": float(weights @ right / weights.sum())}
+    >>> print(bootstrap_measures(mean, 4)["accuracy"])
+    0.750 [0.250, 1.000]
+    """
+    values = statistics(np.ones(rows, dtype=np.int64))
+    intervals = bootstrap_intervals(statistics, rows, seed=seed)
+    items = rows if count is None else count
+    return {name: Measure(value, unit, items, *intervals[name]) for name, value in values.items()}
 
 
 def paired_bootstrap(
