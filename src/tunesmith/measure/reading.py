@@ -54,8 +54,8 @@ def plain_answer(text: str) -> str:
 def plain_chinese_answer(text: str) -> str:
     """Return an answer as the CMRC 2018 scorer compares it: lower case, its signs taken out.
 
-    Source: Cui et al., A span-extraction dataset for Chinese machine reading comprehension, 2019,
-    sec. 4; cmrc2018_evaluate.py, version 5.
+    Source: Cui et al., A span-extraction dataset for Chinese machine reading comprehension, 2019;
+    cmrc2018_evaluate.py, version 5.
 
     >>> plain_chinese_answer("《QQ堂》，2004年")
     'qq堂2004年'

@@ -92,7 +92,7 @@ def relation_statistics(rows: RelationRows) -> Statistics:
     into account, "no relation" left out. An answer whose type is nowhere in gold counts as "no
     relation", which is the scorer's rule; in a resample, its own gold rows decide.
 
-    Source: Hendrickx et al., SemEval-2010 task 8, 2010, sec. 4; semeval2010_task8_scorer-v1.2.pl,
+    Source: Hendrickx et al., SemEval-2010 task 8, 2010; semeval2010_task8_scorer-v1.2.pl,
     third evaluation, (9+1)-way taking directionality into account.
 
     >>> gold = ["Cause-Effect(e1,e2)", "Cause-Effect(e2,e1)", "Other"]

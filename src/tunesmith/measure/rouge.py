@@ -123,7 +123,7 @@ def _score(common: int, predicted: int, reference: int) -> Score:
 def _common_length(one: Sequence[str], other: Sequence[str]) -> int:
     """Return the length of the longest common subsequence, a row of the table in one integer.
 
-    Source: Hyyrö, Bit-parallel LCS-length computation revisited, 2004, fig. 4: bit i is 0 where the
+    Source: Hyyrö, Bit-parallel LCS-length computation revisited, 2004: bit i is 0 where the
     table's row rises after token i of `one`.
     """
     places: dict[str, int] = {}
