@@ -59,6 +59,8 @@ def test_set_that_is_no_assignment_shows_the_form(refuse, fit_words, override):
         ("seed=99999999999999999999999", "`seed` must be at most 4294967295", ""),
         ("column=label", "each column must be written ROLE=NAME", ""),
         ("column.labl=intent", "must map a role of classification", "--column label=intent"),
+        ("training.optimizer=moun", "`training.optimizer` must be ", "training.optimizer=muon"),
+        ("training.schedule=cosin", "`training.schedule` must be ", "training.schedule=cosine"),
         ("split.test=0.95", "`split.test`: ", "--set split.test=0.0"),
     ],
 )
@@ -171,6 +173,10 @@ def test_path_that_leads_out_and_to_nothing_is_not_found(refuse, fit_words, word
         (bomb("- &{name} {value}"), "must hold `name: value` lines; got [['x', "),
         (bomb("{name}: &{name} {value}") + BASE + "trainin: *a11\n", "did you mean `training`?"),
         (bomb("{name}: &{name} {value}") + BASE + "seed: *a11\n", "`seed` must be a valid"),
+        (
+            bomb("{name}: &{name} {value}") + BASE + "training: {optimizer: *a11}\n",
+            "optimizer` must",
+        ),
         (bomb("{name}: &{name} {value}") + BASE + "column: *a11\n", "`column`: each column must"),
     ],
 )

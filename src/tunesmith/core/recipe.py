@@ -56,11 +56,19 @@ class TrainingRecipe(Part):
     accumulation: int = Field(1, ge=1)
     """Batches whose gradients are averaged before one optimiser step."""
 
-    optimizer: Literal["adamw", "adam", "sgd", "adafactor"] = "adamw"
-    """The update rule."""
+    optimizer: Literal["adamw", "adam", "sgd", "adafactor", "lion", "muon", "schedule_free"] = (
+        "adamw"
+    )
+    """The update rule: `muon` has AdamW beside it for all but the hidden matrices, and shares its
+    learning rates; `schedule_free` is AdamW that averages its weights; `lion` wants a tenth to a
+    third of AdamW's learning rate, `sgd` a hundred times it."""
 
     learning_rate: float = Field(1e-4, gt=0)
     """Peak learning rate of the backbone."""
+
+    find_learning_rate: bool = False
+    """Sweep the learning rate over up to 100 steps first and tune with the rate this suggests;
+    `head_learning_rate` is scaled with it."""
 
     head_learning_rate: float | None = Field(1e-3, gt=0)
     """Peak learning rate of the head; none uses `learning_rate`."""
@@ -73,13 +81,33 @@ class TrainingRecipe(Part):
     are computed once and kept."""
 
     weight_decay: float = Field(0.01, ge=0)
-    """Decoupled weight decay; biases and norms have none."""
+    """Weight decay, decoupled but for `adam` and `sgd` (an L2 penalty); biases and norms have none.
+    """
 
     momentum: float = Field(0.9, ge=0, lt=1)
     """Momentum of SGD."""
 
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """Course of the learning rate after warm-up."""
+    schedule: Literal[
+        "auto",
+        "linear",
+        "cosine",
+        "cosine_restarts",
+        "polynomial",
+        "inverse_sqrt",
+        "wsd",
+        "constant",
+    ] = "auto"
+    """Course of the learning rate after warm-up; `wsd` stays and then falls; auto takes linear, or
+    constant where the optimiser is `schedule_free`."""
+
+    schedule_power: float = Field(2.0, gt=0)
+    """Exponent of `polynomial`."""
+
+    schedule_cycles: int = Field(3, ge=1)
+    """Falls of `cosine_restarts`, all of one length."""
+
+    decay_ratio: float = Field(0.2, gt=0, le=1)
+    """Share of all steps in which `wsd` falls to 0, at the end."""
 
     warmup_ratio: float = Field(0.1, ge=0, lt=1)
     """Share of all steps in which the learning rate rises from 0."""

@@ -224,14 +224,16 @@ def _hint(spec: type[BaseModel], fault: Mapping[str, Any]) -> str:
         return _set_hint(near, fault["input"]) if near and is_plain else PRINT_SPEC
     if path not in fields:
         return PRINT_SPEC
-    field = fields[path]
+    field, choices = fields[path], _choices(fields[path])
+    given = fault.get("ctx", {}).get("tag", fault["input"])
+    # Only a text can be near a word; to write out a nest of YAML aliases would take all memory.
+    similar = get_close_matches(given, choices, n=1) if isinstance(given, str) else []
     if "." in path:
         if field.is_required():
             return PRINT_SPEC
-        return _set_hint(path, field.get_default(call_default_factory=True))
-    if choices := _choices(field):
-        given = fault.get("ctx", {}).get("tag", fault["input"])
-        similar = get_close_matches(str(given), choices, n=1)
+        default = field.get_default(call_default_factory=True)
+        return _set_hint(path, similar[0] if similar else default)
+    if choices:
         return f"--{path} {(similar or choices)[0]}"
     return f"tunesmith {_verb(spec)} --help"
 

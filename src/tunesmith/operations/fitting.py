@@ -248,6 +248,7 @@ def _background(spec: FitSpec, tuned: Tuned, *, split: str, notes: list[str]) ->
             "seed": spec.seed,
             "reasons": [*tuned.reasons, *fitted.reasons],
         },
+        rate_finder=fitted.rate_finder,
         check=[finding.to_json() for finding in prepared.findings],
         notes=notes,
     )

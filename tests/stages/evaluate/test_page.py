@@ -50,7 +50,7 @@ SECTIONS = {
     "confusion": ("confusion",),
     "calibration": ("calibration",),
     "mistakes": ("mistakes",),
-    "training": ("curve", "training"),
+    "training": ("curve", "training", "rate_finder"),
     "check": ("check",),
 }
 
@@ -118,6 +118,14 @@ def full_report() -> dict[str, Any]:
             "validations": [{"step": 40, "value": 0.93}, {"step": 80, "value": 0.92}],
             "measure": "accuracy",
             "best_step": 40,
+        },
+        "rate_finder": {
+            "steps": [
+                {"learning_rate": 10.0**-exponent, "loss": loss, "smoothed": loss}
+                for exponent, loss in ((5, 2.0), (4, 1.8), (3, 1.0), (2, 0.9), (1, 40.0))
+            ],
+            "limit": 0.01,
+            "suggestion": 0.001,
         },
         "check": [
             {"severity": "note", "name": "duplicates", "message": "3 twice"},
@@ -272,7 +280,7 @@ def test_page_pictures_speak_or_are_decoration() -> None:
     pictures = list(outer_pictures(parse(render_page(full_report()))))
 
     speaking = [picture for picture in pictures if picture.get("role") == "img"]
-    assert len(speaking) == 4
+    assert len(speaking) == 5
     assert all(text_of(picture.find("title")) for picture in speaking)
     assert all(text_of(picture.find("desc")) for picture in speaking)
     silent = [picture for picture in pictures if picture not in speaking]
@@ -318,7 +326,11 @@ def test_page_absent_part_leaves_no_trace(name: str, absence: str) -> None:
                 "bins": [{"low": 0, "high": 1, "confidence": 0, "accuracy": 0, "count": 0}]
             }
         },
-        {"curve": {"steps": [], "validations": [], "best_step": None}, "training": {"reasons": []}},
+        {
+            "curve": {"steps": [], "validations": [], "best_step": None},
+            "training": {"reasons": []},
+            "rate_finder": {"steps": [], "limit": None, "suggestion": None},
+        },
     ],
     ids=["confusion", "bins", "empty-bins", "curve"],
 )
@@ -554,7 +566,7 @@ def long_curve(steps: int) -> dict[str, Any]:
 
 
 def test_curve_of_100k_steps_is_thinned_and_keeps_its_spike() -> None:
-    page = render_page(report_with(curve=long_curve(100_000)))
+    page = render_page(report_with(curve=long_curve(100_000), rate_finder=None))
     lines = list(section(parse(page), "training").iter("polyline"))
 
     assert len(page.encode()) < 100_000
@@ -578,7 +590,34 @@ def test_curve_counts_what_is_not_finite() -> None:
 def test_curve_marks_the_best_step_with_its_value() -> None:
     part = section(parse(render_page(full_report())), "training")
 
-    assert [text_of(mark) for mark in by_class(part, "best-text")] == ["best 0.930, step 40"]
+    assert [text_of(mark) for mark in by_class(part, "best-text")] == [
+        "best 0.930, step 40",
+        "taken 0.001",
+    ]
+
+
+def test_rates_stand_by_decades_and_a_divergence_flattens_nothing() -> None:
+    root = parse(render_page({"rate_finder": full_report()["rate_finder"]}))
+    part = section(root, "training")
+
+    line = next(line for line in part.iter("polyline") if line.get("class") == "loss")
+    places = [tuple(map(float, point.split(","))) for point in line.get("points", "").split()]
+    assert [x for x, _ in places] == [0, 250, 500, 750, 1000]
+    # The lowest loss of 0.9 and the first of 2.0 lie well apart although the last is 40.
+    assert places[3][1] - places[0][1] > 50
+    assert places[4][1] < 0
+
+
+@pytest.mark.parametrize("steps", [[], [{"learning_rate": 1e-5, "loss": 1.0, "smoothed": 1.0}]])
+def test_sweep_of_fewer_than_two_steps_is_not_drawn(steps: list[dict[str, Any]]) -> None:
+    assert "training" not in section_names(parse(render_page({"rate_finder": {"steps": steps}})))
+
+
+def test_sweep_without_a_suggestion_marks_none() -> None:
+    finder = {**full_report()["rate_finder"], "suggestion": None}
+    part = section(parse(render_page({"rate_finder": finder})), "training")
+
+    assert by_class(part, "best-text") == []
 
 
 @pytest.mark.parametrize("seed", [0, 2026])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,11 @@ from tunesmith.stages.tune.linear import fit_linear
 from tunesmith.stages.tune.objectives import binary_cross_entropy, cross_entropy
 from tunesmith.stages.tune.optimizers import make_optimizer, parameter_groups
 from tunesmith.stages.tune.schedules import learning_rate_factor
+
+OPTIMIZERS = get_args(TrainingRecipe.model_fields["optimizer"].annotation)
+SCHEDULES = get_args(TrainingRecipe.model_fields["schedule"].annotation)
+RATES = {"sgd": 0.1}
+"""Where a rate of 0.01 is not enough to see a fall in eight steps."""
 
 
 @pytest.fixture
@@ -58,11 +65,11 @@ def test_layer_decay_slows_the_lower_layers(model):
     assert _group_of(model, recipe, "word_embeddings.weight")["lr"] == 0.25
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "adafactor"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_each_optimizer_lowers_a_loss(model, name):
-    optimizer = make_optimizer(
-        model, TrainingRecipe(optimizer=name, learning_rate=1e-2, head_learning_rate=1e-2)
-    )
+    rate = RATES.get(name, 1e-2)
+    recipe = TrainingRecipe(optimizer=name, learning_rate=rate, head_learning_rate=rate)
+    optimizer = make_optimizer(model, recipe)
     batch = {
         "input_ids": torch.tensor([[2, 8, 9, 3]]),
         "attention_mask": torch.ones(1, 4, dtype=torch.long),
@@ -81,18 +88,63 @@ def test_each_optimizer_lowers_a_loss(model, name):
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
-def test_schedule_rises_over_the_warm_up_then_takes_its_course(schedule):
-    recipe = TrainingRecipe(schedule=schedule, warmup_ratio=0.1)
-    factors = [learning_rate_factor(step, 100, recipe) for step in range(101)]
-    assert factors[0] == pytest.approx(1 / 11)
-    assert all(a < b for a, b in zip(factors[:10], factors[1:11], strict=True))
-    assert factors[10] == pytest.approx(1.0)
-    falls = all(a >= b for a, b in zip(factors[10:], factors[11:], strict=False))
-    assert falls
-    assert factors[-1] == (1.0 if schedule == "constant" else pytest.approx(0.0))
-    if schedule == "cosine":
-        assert factors[55] == pytest.approx(0.5)
+@pytest.mark.parametrize("warmup_ratio", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_schedule_rises_to_one_over_the_warm_up(schedule, warmup_ratio):
+    recipe = TrainingRecipe(schedule=schedule, warmup_ratio=warmup_ratio, decay_ratio=1.0)
+    factors = _factors(recipe)
+    peak = int(100 * warmup_ratio)
+    assert all(a < b for a, b in zip(factors[:peak], factors[1 : peak + 1], strict=True))
+    assert factors[0] == pytest.approx(1 / (peak + 1))
+    assert factors[peak] == pytest.approx(1.0)
+    assert max(factors) <= 1.0
+
+
+@pytest.mark.parametrize("schedule", [name for name in SCHEDULES if name != "cosine_restarts"])
+def test_schedule_never_rises_after_the_warm_up(schedule):
+    factors = _factors(TrainingRecipe(schedule=schedule, warmup_ratio=0.1))
+    assert all(a >= b for a, b in zip(factors[10:], factors[11:], strict=False))
+    if schedule in {"constant", "inverse_sqrt"}:
+        assert factors[-1] > 0.3
+    else:
+        assert factors[-1] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "step", "expected"),
+    [
+        ({"schedule": "cosine"}, 55, 0.5),
+        ({"schedule": "polynomial", "schedule_power": 3.0}, 55, 0.125),
+        ({"schedule": "inverse_sqrt"}, 40, 0.5),
+        ({"schedule": "wsd", "decay_ratio": 0.2}, 80, 1.0),
+        ({"schedule": "wsd", "decay_ratio": 0.2}, 90, 0.5),
+        ({"schedule": "auto"}, 55, 0.5),
+        ({"schedule": "auto", "optimizer": "schedule_free"}, 55, 1.0),
+    ],
+)
+def test_schedule_takes_its_course(settings, step, expected):
+    assert _factors(TrainingRecipe(**settings))[step] == pytest.approx(expected)
+
+
+def test_cosine_restarts_falls_as_often_as_it_is_told():
+    recipe = TrainingRecipe(schedule="cosine_restarts", schedule_cycles=3)
+    factors = _factors(recipe)
+    assert [step for step in range(10, 101) if factors[step] == pytest.approx(1.0)] == [10, 40, 70]
+    assert factors[25] == pytest.approx(0.5)
+    assert factors[39] < 0.01
+    assert factors[100] == 0.0
+
+
+@pytest.mark.parametrize("total", [1, 2, 3])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedule_of_a_few_steps_stays_between_0_and_1(schedule, total):
+    recipe = TrainingRecipe(schedule=schedule)
+    assert all(0 <= learning_rate_factor(step, total, recipe) <= 1 for step in range(total + 1))
+    assert learning_rate_factor(0, total, recipe) > 0
+
+
+def _factors(recipe):
+    return [learning_rate_factor(step, 100, recipe) for step in range(101)]
 
 
 def test_windows_of_one_text_weigh_as_one_row():

@@ -7,9 +7,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from safetensors.numpy import load_file
+
+import tunesmith
+from tunesmith.core.errors import InterruptedRunError
+from tunesmith.core.events import Event, Step
+from tunesmith.core.recipe import TrainingRecipe
+from tunesmith.session import Session
 
 STEPS = 120
 CHECKPOINT_STEPS = 10
@@ -72,6 +79,38 @@ def test_interrupted_run_says_how_to_resume(tmp_path, tiny_model, tiny_rows):
     assert done.returncode == 130
     assert f"tunesmith fit {out}/config.lock.yaml --resume" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *(
+            {"optimizer": name}
+            for name in get_args(TrainingRecipe.model_fields["optimizer"].annotation)
+        ),
+        {"optimizer": "muon", "freeze_layers": 1, "layer_decay": 0.9, "schedule": "wsd"},
+        {"optimizer": "schedule_free", "schedule": "cosine_restarts", "max_grad_norm": 0.0},
+    ],
+    ids=str,
+)
+def test_every_optimizer_resumes_bit_for_bit(tmp_path, tiny_model, tiny_rows, settings):
+    """The run stops between two checkpoints, and goes on from the one before."""
+    training = {"max_steps": 24, "epochs": 100, "batch_tokens": 64, "learning_rate": 1e-3}
+    training |= {"evaluate_every": 8, "checkpoint_steps": 5, "patience": 0, **settings}
+    asked = {"task": "classification", "model": str(tiny_model), "training": training}
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Step) and event.index == 13:
+            raise KeyboardInterrupt
+
+    tunesmith.fit(str(tiny_rows), **asked, out=str(tmp_path / "whole"))
+    with pytest.raises(InterruptedRunError):
+        tunesmith.fit(
+            str(tiny_rows), **asked, out=str(tmp_path / "run"), session=Session(listener=stop)
+        )
+    assert not (tmp_path / "run/bundle").exists()
+    tunesmith.fit(str(tiny_rows), **asked, out=str(tmp_path / "run"), resume=True)
+    _assert_equal_weights(tmp_path / "whole", tmp_path / "run")
 
 
 def _kill_after_checkpoint(

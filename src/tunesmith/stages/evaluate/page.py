@@ -32,6 +32,7 @@ from tunesmith.stages.evaluate.page_numbers import (
     moment_text,
     ratio_text,
 )
+from tunesmith.stages.evaluate.page_rates import rate_figure
 from tunesmith.stages.evaluate.page_style import STYLE
 from tunesmith.stages.evaluate.page_tables import (
     calibration_part,
@@ -201,7 +202,8 @@ def _training(report: Mapping[str, Any], words: Words) -> Markup:
     drawn = learning_curve(curve, words=words, measure=measure)
     legend = _curve_legend(curve, measure, words) if drawn else NOTHING
     figure = element("figure", {"class": "wide"}, drawn, legend) if drawn else NOTHING
-    return group([figure, _training_facts(training, words)])
+    sweep = rate_figure(report.get("rate_finder") or {}, words=words)
+    return group([figure, sweep, _training_facts(training, words)])
 
 
 def _check(report: Mapping[str, Any], words: Words) -> Markup:

@@ -31,6 +31,7 @@ class Background:
     method: Mapping[str, Any]
     curve: Mapping[str, Any] | None = None
     training: Mapping[str, Any] | None = None
+    rate_finder: Mapping[str, Any] | None = None
     check: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     notes: Sequence[str] = field(default_factory=tuple)
 
@@ -60,6 +61,7 @@ def make_report(marked: Marked, background: Background) -> dict[str, Any]:
         "mistakes": list_mistakes(marked, most=SHOWN_MISTAKES),
         "curve": background.curve,
         "training": background.training,
+        "rate_finder": background.rate_finder,
         "check": list(background.check) or None,
         "notes": list(background.notes),
     }

@@ -20,7 +20,9 @@ from tunesmith.stages.tune.linear import fit_linear, set_linear
 from tunesmith.stages.tune.loop import Position, Tuning, steps_per_epoch, train
 from tunesmith.stages.tune.objectives import Objective, binary_cross_entropy, cross_entropy
 from tunesmith.stages.tune.optimizers import make_optimizer
+from tunesmith.stages.tune.rate_finder import sweep_rates
 from tunesmith.stages.tune.rowwise import make_rowwise
+from tunesmith.stages.tune.schedule_free import averaged
 from tunesmith.stages.tune.schedules import make_schedule
 from tunesmith.store.checkpoints import checkpoint_folder, keep_checkpoints, list_checkpoints
 
@@ -41,8 +43,10 @@ def fit_full(job: Job, method: Full) -> Fitted:
     if resuming:
         fitted = Fitted(**load_checkpoint(checkpoint_folder(job.out, resuming[0]), tuning))
         job.emit(Said(f"resumed after step {resuming[0]} of {tuning.total_steps}"))
+    elif job.recipe.find_learning_rate:
+        _find_learning_rate(job, tuning, fitted)
     _run(job, tuning, fitted)
-    if fitted.best_step and fitted.best_step != tuning.position.step:
+    if fitted.best_step:
         load_weights(checkpoint_folder(job.out, fitted.best_step), job.model)
     return fitted
 
@@ -54,14 +58,16 @@ def _run(job: Job, tuning: Tuning, fitted: Fitted) -> None:
     for step in train(tuning):
         _record(fitted, step)
         job.emit(step)
-        validated = _is_due(job, tuning)
-        if validated:
-            _validate(job, fitted, step.index)
-        interval = job.recipe.checkpoint_steps
+        validated, interval = _is_due(job, tuning), job.recipe.checkpoint_steps
         scheduled = step.index % interval == 0 if interval else validated
-        if scheduled or fitted.best_step == step.index or step.index == tuning.total_steps:
-            save_checkpoint(checkpoint_folder(job.out, step.index), tuning, fitted.to_json())
-            keep_checkpoints(job.out, {step.index, fitted.best_step})
+        if not validated and not scheduled:
+            continue
+        with averaged(tuning.optimizer):
+            if validated:
+                _validate(job, fitted, step.index)
+            if scheduled or fitted.best_step == step.index or step.index == tuning.total_steps:
+                save_checkpoint(checkpoint_folder(job.out, step.index), tuning, fitted.to_json())
+                keep_checkpoints(job.out, {step.index, fitted.best_step})
         if validated and _is_exhausted(job, fitted):
             fitted.reasons.append(f"stopped early: no gain in {job.recipe.patience} validations")
             break
@@ -98,6 +104,18 @@ def _prepare(job: Job) -> Tuning:
         total_steps=total,
         position=Position(),
     )
+
+
+def _find_learning_rate(job: Job, tuning: Tuning, fitted: Fitted) -> None:
+    """Sweep the rates and let `tuning` begin with the one found; no weight is moved for good."""
+    sweep = sweep_rates(tuning, make_optimizer(job.model, job.recipe), emit=job.emit)
+    fitted.rate_finder = sweep.to_json()
+    fitted.reasons.append(sweep.reason)
+    job.emit(Said(sweep.reason))
+    tuning.recipe = sweep.recipe
+    optimizer = make_optimizer(job.model, sweep.recipe)
+    tuning.optimizer = tuning.accelerator.prepare(optimizer)
+    tuning.schedule = make_schedule(optimizer, total=tuning.total_steps, recipe=sweep.recipe)
 
 
 def _starts_from_probe(job: Job, method: Full) -> bool:

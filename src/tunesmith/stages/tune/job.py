@@ -38,6 +38,7 @@ class Job:
 class Fitted:
     """How the tuning went: the curve, its cost, and the choices made with their reasons.
 
+    `rate_finder` holds the sweep of learning rates, where there was one (`RateSweep.to_json`).
     `finish` is what the method still does with the validation rows once they have measured the
     model, where it does anything: it changes the model and returns a sentence for the report.
     """
@@ -49,6 +50,7 @@ class Fitted:
     losses: list[tuple[int, float]] = field(default_factory=list)
     validations: list[tuple[int, float]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    rate_finder: dict[str, Any] | None = None
     finish: Callable[[], str] | None = None
 
     def to_json(self) -> dict[str, Any]:

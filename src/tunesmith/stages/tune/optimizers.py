@@ -9,7 +9,10 @@ from torch import nn
 
 from tunesmith.core.recipe import TrainingRecipe
 from tunesmith.model.heads import HeadModel, head_parameters
+from tunesmith.stages.tune.lion import Lion
+from tunesmith.stages.tune.muon import MuonAdamW, hidden_matrices
 from tunesmith.stages.tune.rowwise import RowwiseAdamW
+from tunesmith.stages.tune.schedule_free import ScheduleFreeAdamW
 
 _LAYER = re.compile(r"\.layers?\.(\d+)\.|\.h\.(\d+)\.|\.block\.(\d+)\.")
 
@@ -26,18 +29,25 @@ def make_optimizer(model: HeadModel, recipe: TrainingRecipe) -> torch.optim.Opti
             return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
         case "adafactor":
             return torch.optim.Adafactor(groups, lr=recipe.learning_rate)
+        case "lion":
+            return Lion(groups, lr=recipe.learning_rate)
+        case "muon":
+            return MuonAdamW(groups, lr=recipe.learning_rate)
+        case "schedule_free":
+            return ScheduleFreeAdamW(groups, lr=recipe.learning_rate)
 
 
 def parameter_groups(model: HeadModel, recipe: TrainingRecipe) -> list[dict]:
-    """Return optimiser groups that share learning rate and decay.
+    """Return optimiser groups that share learning rate and decay, and whether Muon moves them.
 
     Biases, norms and embeddings of case shape have no weight decay; the head has its own rate; with
     `layer_decay` d a layer k steps below the top learns at d^k of the rate (Howard & Ruder 2018,
     §3.2, discriminative tuning), and the embeddings below the lowest.
     """
     head = head_parameters(model)
+    hidden = hidden_matrices(model) if recipe.optimizer == "muon" else set()
     layers = _layer_count(model.encoder)
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -47,10 +57,10 @@ def parameter_groups(model: HeadModel, recipe: TrainingRecipe) -> list[dict]:
             depth = layers - _layer_of(name, layers)
             rate = recipe.learning_rate * recipe.layer_decay**depth
         decay = 0.0 if parameter.dim() < 2 or "case_shape" in name else recipe.weight_decay
-        groups.setdefault((rate, decay), []).append(parameter)
+        groups.setdefault((rate, decay, id(parameter) in hidden), []).append(parameter)
     return [
-        {"params": members, "lr": rate, "weight_decay": decay}
-        for (rate, decay), members in groups.items()
+        {"params": members, "lr": rate, "weight_decay": decay, "muon": muon}
+        for (rate, decay, muon), members in groups.items()
     ]
 
 

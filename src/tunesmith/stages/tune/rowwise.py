@@ -15,6 +15,9 @@ from torch import nn
 from tunesmith.core.recipe import TrainingRecipe
 from tunesmith.model.heads import HeadModel
 
+TAKE_ROWS = frozenset({"adamw", "lion", "muon"})
+"""Optimisers that move only the rows that a sparse gradient names."""
+
 
 def make_rowwise(model: HeadModel, recipe: TrainingRecipe) -> None:
     """Let the table of word embeddings give its gradient as rows, where the optimiser takes such.
@@ -24,7 +27,7 @@ def make_rowwise(model: HeadModel, recipe: TrainingRecipe) -> None:
     encoder: Any = model.encoder
     table = encoder.get_input_embeddings()
     uses = sum(getattr(module, "weight", None) is table.weight for module in model.modules())
-    if isinstance(table, nn.Embedding) and recipe.optimizer == "adamw" and uses == 1:
+    if isinstance(table, nn.Embedding) and recipe.optimizer in TAKE_ROWS and uses == 1:
         table.sparse = True
 
 
