@@ -24,13 +24,14 @@ SCRIPTS = (
     ("memory.py",),
     ("tuning.py",),
     ("tuning.py", "--to-score"),
+    ("pretraining.py",),
 )
 LINES = Path("runs", "bench.jsonl")
 
 
 def main() -> None:
     """Run each script in a process of its own and print the table."""
-    for name in ("banking77", "wnut17"):
+    for name in ("banking77", "wnut17", "chinese_classics"):
         data_folder(name)
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else LINES
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -90,6 +90,12 @@ TARGETS = (
     *_tuning_targets("wnut17"),
     *_tuning_targets("banking77"),
     Target(
+        "pretraining.mlm.trainer",
+        "pretraining on masked text, tokens/s, against Trainer's defaults",
+        "遮词预训练，token/秒，对比 Trainer 默认设置",
+        1.5,
+    ),
+    Target(
         "limit.tuning",
         "share of the machine's limit while tuning",
         "微调达到机器极限的比例",

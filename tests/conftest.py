@@ -90,3 +90,19 @@ def tiny_rows(tmp_path_factory) -> Path:
         lines.append(f"the card {number} is bad and broken,bad")
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_text(tmp_path_factory) -> Path:
+    """A text file of 240 short paragraphs about orders, no two alike."""
+    path = tmp_path_factory.mktemp("text") / "orders.txt"
+    things = ("card", "lamp", "parcel", "refund", "phone", "chair")
+    states = ("late", "lost", "broken", "good", "here", "gone", "blue", "paid")
+    paragraphs = [
+        f"Order {number}: the {thing} is {state}.\nPlease send my {thing}, it is {state}."
+        for number in range(5)
+        for thing in things
+        for state in states
+    ]
+    path.write_text("\n\n".join(paragraphs) + "\n", "utf-8")
+    return path

@@ -6,6 +6,16 @@ True
 """
 
 from tunesmith.core.errors import TunesmithError
-from tunesmith.interfaces.python import check, env, evaluate, export, fit, predict, runs
+from tunesmith.interfaces.python import check, env, evaluate, export, fit, predict, pretrain, runs
 
-__all__ = ["TunesmithError", "check", "env", "evaluate", "export", "fit", "predict", "runs"]
+__all__ = [
+    "TunesmithError",
+    "check",
+    "env",
+    "evaluate",
+    "export",
+    "fit",
+    "predict",
+    "pretrain",
+    "runs",
+]

@@ -96,6 +96,7 @@ def test_public_names_are_exactly_the_listed_ones():
         "export",
         "fit",
         "predict",
+        "pretrain",
         "runs",
     ]
     shown = {

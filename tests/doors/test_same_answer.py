@@ -19,7 +19,7 @@ CLOCKED = {"seconds", "fingerprint"}
 """Fields that differ from run to run: times, and a bundle's name, whose report holds its date."""
 
 NOWHERE = dict.fromkeys(
-    ("rows", "model", "out", "renamed", "run", "copy", "report", "answers", "bare"), ""
+    ("rows", "model", "out", "renamed", "run", "copy", "report", "answers", "bare", "corpus"), ""
 )
 """Places that are not needed to count the requests."""
 
@@ -62,6 +62,16 @@ def good_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any]]
         ),
         "export": ("export", {"bundle": place["copy"], "to": "onnx"}),
         "export and measure": ("export", {"bundle": place["copy"], "data": place["rows"]}),
+        "pretrain from scratch": (
+            "pretrain",
+            {"corpus": place["corpus"], **out, "size": "tiny", "training": {"max_steps": 2},
+             "reading": {"window_tokens": 32}},
+        ),
+        "pretrain on": (
+            "pretrain",
+            {"corpus": place["rows"], **out, "model": place["model"], "objective": "contrastive",
+             "training": {"max_steps": 2}, "reading": {"repeats": "keep"}},
+        ),
         "runs": ("runs", {}),
         "env": ("env", {}),
     }  # fmt: skip
@@ -95,6 +105,14 @@ def bad_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any], 
         "export that is not there": (
             "predict", {"bundle": place["run"], "texts": ["x"], "engine": "onnx"}, 3),
         "no such bundle to export": ("export", {"bundle": "nowhere"}, 3),
+        "size of a model that has one": (
+            "pretrain",
+            {"corpus": place["corpus"], "model": place["model"], "size": "tiny"}, 2),
+        "setting of another objective": (
+            "pretrain",
+            {"corpus": place["corpus"], "objective": {"name": "causal", "mask_ratio": 0.2}}, 2),
+        "no such corpus": ("pretrain", {"corpus": place["corpus"] + "x"}, 3),
+        "corpus without its column": ("pretrain", {"corpus": place["renamed"]}, 4),
         "limit of nothing": ("runs", {"limit": 0}, 2),
         "no such rows": ("check", {**rows, "data": place["rows"] + "x"}, 3),
         "no such model": ("check", {**rows, "model": "./nothing/here"}, 3),
@@ -113,7 +131,7 @@ def test_every_operation_is_asked_well_and_badly():
 
 
 @pytest.fixture
-def place(tmp_path: Path, tiny_model, tiny_rows, fitted) -> dict[str, str]:
+def place(tmp_path: Path, tiny_model, tiny_rows, tiny_text, fitted) -> dict[str, str]:
     """Return where the requests find and leave things."""
     text = tiny_rows.read_text(encoding="utf-8")
     copy = shutil.copytree(fitted, tmp_path / "copy")
@@ -121,6 +139,7 @@ def place(tmp_path: Path, tiny_model, tiny_rows, fitted) -> dict[str, str]:
     renamed.write_text(text.replace("text,label", "body,kind", 1), encoding="utf-8")
     bare.write_text("text\nis it good\n", encoding="utf-8")
     return {
+        "corpus": str(tiny_text),
         "rows": str(tiny_rows),
         "renamed": str(renamed),
         "bare": str(bare),

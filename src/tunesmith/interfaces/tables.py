@@ -20,6 +20,7 @@ from tunesmith.operations.evaluate import EvaluateResult
 from tunesmith.operations.export import ExportResult
 from tunesmith.operations.fit import FitResult
 from tunesmith.operations.predict import PredictResult
+from tunesmith.operations.pretrain import PretrainResult
 from tunesmith.operations.runs import RunsResult
 
 SHOWN_CLASSES = 30
@@ -121,6 +122,28 @@ def _(result: ExportResult) -> None:
             f"Score   {score['measure']} {score['source']:.4f} to {score['export']:.4f} "
             f"on {score['rows']:,} rows of {score['data']}"
         )
+
+
+@show.register
+def _(result: PretrainResult) -> None:
+    console = _console()
+    console.say(f"\n{result.report['title']}: held-out text", style="bold")
+    for name, measure in result.measures.items():
+        style = "bold" if name in result.report["headline"] else "dim"
+        console.say(f"  {name:<22}{measure} {measure.unit}  n={measure.count:,}", style=style)
+    if sample := next(iter(result.report["samples"]), None):
+        console.say("Sample")
+        for name, value in sample.items():
+            text = " ".join(value) if isinstance(value, list) else str(value)
+            console.say(f"  {name:<10}{' '.join(text.split())[:200]}", style="dim")
+    for note in result.report["notes"]:
+        console.say(f"Note: {note}", style="yellow")
+    console.say(f"\nBackbone  {result.backbone}")
+    console.say(f"Report    {result.backbone}/pretraining.md")
+    console.say(f"Took      {result.seconds:.1f} s\n")
+    console.say("Next:")
+    for command in result.next_commands:
+        console.say(f"  {command}")
 
 
 @show.register

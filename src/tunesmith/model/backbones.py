@@ -118,6 +118,11 @@ def read_card(folder: ModelFolder, model: Any, tokenizer: Any) -> ModelCard:
     )
 
 
+def longest_context(folder: Path, tokenizer: Any) -> int:
+    """Return the longest input in tokens that the model in a folder reads, without loading it."""
+    return _context(load_config(folder), tokenizer)
+
+
 def translate_load_error(folder: Path, error: Exception) -> DataError | ForeignError:
     """Return our error for whatever a foreign library raised while reading a model folder.
 

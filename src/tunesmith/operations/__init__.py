@@ -18,14 +18,16 @@ from tunesmith.core.errors import (
 from tunesmith.core.events import Warned
 from tunesmith.core.operation import Operation, Result
 from tunesmith.core.spec import Spec, build_spec
-from tunesmith.operations import check, env, evaluate, export, fit, predict, runs
+from tunesmith.operations import check, env, evaluate, export, fit, predict, pretrain, runs
 from tunesmith.session import Session
 from tunesmith.store.run_folder import LOCK, is_unfinished
 
 OPERATIONS: dict[str, Operation] = {
     module.OPERATION.name: module.OPERATION
-    for module in (check, fit, evaluate, predict, export, runs, env)
+    for module in (check, fit, evaluate, predict, export, pretrain, runs, env)
 }
+RESUMABLE = (fit.FitSpec, pretrain.PretrainSpec)
+"""Requests whose runs have a folder of their own and can go on after they were stopped."""
 
 
 def find_operation(name: str) -> Operation:
@@ -57,7 +59,7 @@ def execute(
     session = session or Session(device=getattr(spec, "device", "auto"))
     identity = None
     if operation.recorded:
-        out = str(spec.folder) if isinstance(spec, fit.FitSpec) else getattr(spec, "out", None)
+        out = str(spec.folder) if isinstance(spec, RESUMABLE) else getattr(spec, "out", None)
         identity = session.workspace.runs.start(name, spec.model_dump(mode="json"), out=out)
     try:
         result = operation.run(spec, session)
@@ -121,6 +123,7 @@ def _finish(session: Session, identity: str | None, status: str, **outcome: Any)
 
 
 def _resume_hint(spec: Spec) -> str:
-    if isinstance(spec, fit.FitSpec) and is_unfinished(spec.folder):
-        return f"tunesmith fit {shlex.quote(str(spec.folder / LOCK))} --resume"
+    if isinstance(spec, RESUMABLE) and is_unfinished(spec.folder):
+        verb = next(name for name, row in OPERATIONS.items() if isinstance(spec, row.spec))
+        return f"tunesmith {verb} {shlex.quote(str(spec.folder / LOCK))} --resume"
     return "type the same command again"

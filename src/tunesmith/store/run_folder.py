@@ -1,4 +1,4 @@
-"""The folder of one tuning run, and the lock file by which the run can be repeated.
+"""The folder of one run that trains, and the lock file by which the run can be repeated.
 
 A folder where something stands already is refused.
 """
@@ -20,6 +20,8 @@ from tunesmith.store.atomic import remove_leftovers, write_file
 from tunesmith.store.checkpoints import list_checkpoints
 
 LOCK = "config.lock.yaml"
+RESULTS = {"fit": "bundle", "pretrain": "backbone"}
+"""The folder that a finished run holds, by verb."""
 _SHOW_SPEC = "tunesmith fit DATA --task classification --print-spec"
 
 
@@ -30,8 +32,9 @@ def open_run_folder(
     *,
     overwrite: bool,
     resume: bool,
+    verb: str = "fit",
 ) -> None:
-    """Make `out` ready for a run and write its lock file.
+    """Make `out` ready for a run of `verb` and write its lock file.
 
     `settings` is the spec as JSON; `facts` (versions, data fingerprints) are kept under `lock:`.
     Raises `SpecError` where a run stands there and neither flag is given, where `resume` finds
@@ -45,14 +48,14 @@ def open_run_folder(
             hint="leave out one of them",
         )
     if resume:
-        _check_resumable(out, settings, facts)
+        _check_resumable(out, settings, facts, verb=verb)
         remove_leftovers(out)
         return
     if os.path.exists(out) and (not out.is_dir() or any(out.iterdir())):
         if not overwrite:
             more = ", or --overwrite to replace it" if lock.is_file() else ""
-            if list_checkpoints(out) and not (out / "bundle").exists():
-                more += f", or go on with: tunesmith fit {lock} --resume"
+            if list_checkpoints(out) and is_unfinished(out):
+                more += f", or go on with: tunesmith {verb} {lock} --resume"
             raise SpecError(
                 f"`--out` must be a new or empty folder; `{out}` exists",
                 hint=f"--out {out}-2{more}",
@@ -69,8 +72,10 @@ def open_run_folder(
 
 
 def is_unfinished(out: Path) -> bool:
-    """Tell whether `out` holds a run without its bundle."""
-    return os.path.isfile(out / LOCK) and not (out / "bundle").exists()
+    """Tell whether `out` holds a run without its result."""
+    return os.path.isfile(out / LOCK) and not any(
+        (out / name).exists() for name in RESULTS.values()
+    )
 
 
 @contextlib.contextmanager
@@ -112,15 +117,18 @@ def read_lock(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     raise SpecError(Problem(must, reprlib.repr(found), str(path)), hint=_SHOW_SPEC)
 
 
-def _check_resumable(out: Path, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+def _check_resumable(
+    out: Path, settings: Mapping[str, Any], facts: Mapping[str, Any], *, verb: str
+) -> None:
     if not (out / LOCK).is_file():
         raise NotFoundError(
             f"`--resume` needs a run in `{out}`; there is no {LOCK}", hint="tunesmith runs"
         )
-    if (out / "bundle").exists():
+    if (result := out / RESULTS[verb]).exists():
+        use = f'predict {result} "some text"' if verb == "fit" else f"fit DATA --model {result}"
         raise SpecError(
-            f"`--resume` needs an unfinished run; `{out}/bundle` is complete",
-            hint=f'tunesmith predict {out}/bundle "some text"',
+            f"`--resume` needs an unfinished run; `{result}` is complete",
+            hint=f"tunesmith {use}",
         )
     before, before_facts = read_lock(out / LOCK)
     problems = [
@@ -129,7 +137,7 @@ def _check_resumable(out: Path, settings: Mapping[str, Any], facts: Mapping[str,
         if path not in {"resume", "overwrite", "out"}
     ]
     if problems:
-        raise SpecError(problems, hint=f"tunesmith fit {out}/{LOCK} --resume")
+        raise SpecError(problems, hint=f"tunesmith {verb} {out}/{LOCK} --resume")
     if before_facts.get("data") != facts.get("data"):
         raise DataError(
             f"the rows must be those the run began with; got {facts.get('data')}, "

@@ -1,0 +1,1 @@
+"""Learning from text without labels: corpus, windows, what is hidden, the run and its figures."""
