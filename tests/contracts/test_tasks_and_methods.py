@@ -7,6 +7,7 @@ import json
 import pytest
 
 import tunesmith
+from tunesmith.core.errors import SpecError
 from tunesmith.core.methods import METHODS
 from tunesmith.runtime.canary import canary_difference
 from tunesmith.runtime.loading import load_engine
@@ -31,12 +32,75 @@ def _ner(number):
     return {"text": text, "entities": entities if number % 3 else []}
 
 
-ROWS = {"classification": _classification, "multilabel": _multilabel, "ner": _ner}
-EVERY_PAIR = [(task, method) for task in TASKS for method in METHODS]
+def _matching(number):
+    first, second = ("good" if number % 2 else "bad"), ("good" if number % 3 else "bad")
+    label = "both" if first == second == "good" else "other"
+    return {"text_a": f"it {number} is {first}", "text_b": f"a {second} card", "label": label}
+
+
+def _alike(number):
+    pair = _matching(number)
+    return {**pair, "score": 5.0 if pair.pop("label") == "both" else 0.0}
+
+
+def _relation(number):
+    words = ["my", "card", "is", "lost", "the", "order", "is", "late"]
+    head, tail = (1, 5) if number % 2 else (5, 1)
+    starts = [sum(len(word) + 1 for word in words[:index]) for index in range(len(words))]
+    head, tail = (
+        {"start": starts[index], "end": starts[index] + len(words[index])} for index in (head, tail)
+    )
+    text = " ".join(words) + f" {number}"
+    return {
+        "text": text,
+        "head": head,
+        "tail": tail,
+        "label": "r(e1,e2)" if number % 2 else "Other",
+    }
+
+
+def _qa(number):
+    color = ("good", "bad", "late")[number % 3]
+    context = f"order {number} my card is {color} please refund it"
+    answer = {"text": color, "start": context.index(color)}
+    return {"context": context, "question": "where is the card?", "answers": [answer]}
+
+
+def _choice(number):
+    right = number % 3
+    choices = ["late", "late", "late"]
+    choices[right] = "refund"
+    if number % 2:
+        choices.append("lost")
+    return {"context": f"order {number}", "question": "to?", "choices": choices, "answer": right}
+
+
+ROWS = {
+    "classification": _classification,
+    "multilabel": _multilabel,
+    "ner": _ner,
+    "matching": _matching,
+    "matching apart": _alike,
+    "relation": _relation,
+    "qa": _qa,
+    "choice": _choice,
+}
+NOT_PROBED = ("qa", "choice")
+NUMBERS = ("score", "confidence", "confidences", "scores", "null_probability", "entities")
+EVERY_PAIR = [
+    (task, method)
+    for task in ROWS
+    for method in METHODS
+    if not (method == "probe" and task in NOT_PROBED)
+]
 
 
 def test_every_task_has_rows_here():
-    assert set(ROWS) == set(TASKS)
+    assert {kind_of(task) for task in ROWS} == set(TASKS)
+
+
+def kind_of(task):
+    return task.partition(" ")[0]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +114,7 @@ def fitted(tmp_path_factory, tiny_model):
         data.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
         results[task, method] = tunesmith.fit(
             str(data),
-            task=task,
+            task=kind_of(task),
             method=method,
             model=str(tiny_model),
             training={
@@ -71,13 +135,13 @@ def test_loaded_bundle_answers_as_the_tuned_model_did(fitted, task, method):
     assert canary_difference(load_engine(bundle), bundle / "canary.jsonl") < 1e-4
 
 
-@pytest.mark.parametrize("task", list(TASKS))
+@pytest.mark.parametrize("task", list(ROWS))
 def test_full_tuning_lowers_the_loss_and_learns_an_easy_task(fitted, task):
     result = fitted[task, "full"]
     losses = [step["loss"] for step in result.report["curve"]["steps"]]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
     headline = result.report["headline"][0]
-    assert result.measures[headline].value > 0.8
+    assert result.measures[headline].value > (0.7 if headline == "spearman" else 0.8)
 
 
 @pytest.mark.parametrize(("task", "method"), EVERY_PAIR)
@@ -89,7 +153,7 @@ def test_bundle_holds_what_the_design_lists(fitted, task, method):
         *("bad_cases.jsonl", "canary.jsonl", "README.md"),
     } <= names
     manifest = json.loads((bundle / "bundle.json").read_text("utf-8"))
-    assert manifest["task"]["kind"] == task
+    assert manifest["task"]["kind"] == kind_of(task)
     assert manifest["method"]["name"] == method
     config = json.loads((bundle / "model" / "config.json").read_text("utf-8"))
     outputs = load_engine(bundle).task.outputs()
@@ -109,12 +173,31 @@ def test_evaluating_the_same_rows_again_gives_the_same_measures(fitted, task, me
 
 @pytest.mark.parametrize(("task", "method"), EVERY_PAIR)
 def test_answers_do_not_depend_on_the_order_of_the_rows(fitted, task, method):
-    texts = [ROWS[task](number)["text"] for number in range(100, 112)] + ["", "订单很好"]
-    bundle = str(fitted[task, method].bundle)
-    forward = tunesmith.predict(bundle, texts=texts, all_scores=True).predictions
-    backward = tunesmith.predict(bundle, texts=texts[::-1], all_scores=True).predictions
-    assert [row["text"] for row in forward] == texts
+    bundle = fitted[task, method].bundle
+    kind = load_engine(bundle).task
+    gold = {*kind.gold_roles, "score"}
+    given = [{role: row[role] for role in row if role not in gold} for row in _held(task)]
+    texts = [row["text"] if list(row) == ["text"] else json.dumps(row) for row in given]
+    if list(given[0]) == ["text"]:
+        texts += ["", "订单很好"]
+    forward = tunesmith.predict(str(bundle), texts=texts, all_scores=True).predictions
+    backward = tunesmith.predict(str(bundle), texts=texts[::-1], all_scores=True).predictions
+    assert [{role: row[role] for role in given[0]} for row in forward[: len(given)]] == given
     for ours, theirs in zip(forward, backward[::-1], strict=True):
-        assert ours.get("label") == theirs.get("label")
-        assert ours.get("tags") == theirs.get("tags")
-        assert ours.get("scores", {}) == pytest.approx(theirs.get("scores", {}), abs=1e-4)
+        assert ours.keys() == theirs.keys()
+        for name in ours:
+            near = pytest.approx(theirs[name], abs=1e-4)
+            assert ours[name] == (near if name in NUMBERS else theirs[name]), name
+
+
+def test_a_probe_of_a_task_without_vectors_is_refused(tiny_model, tmp_path):
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(_qa(number)) + "\n" for number in range(60)), "utf-8")
+    with pytest.raises(SpecError, match="one vector"):
+        tunesmith.fit(
+            str(data), task="qa", method="probe", model=str(tiny_model), out=str(tmp_path / "run")
+        )
+
+
+def _held(task):
+    return [ROWS[task](number) for number in range(100, 112)]

@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.core.errors import DataError, ResourceError
-from tunesmith.core.examples import Example, Place, Span, TextInput, WordsInput
+from tunesmith.core.examples import (
+    INPUTS,
+    ChoiceInput,
+    Example,
+    MarkedInput,
+    PairInput,
+    Place,
+    QuestionInput,
+    Span,
+    TextInput,
+    WordsInput,
+)
 from tunesmith.data import spool
 from tunesmith.data.examples import read_examples
 from tunesmith.data.fingerprints import fingerprint_examples
@@ -23,16 +34,23 @@ TASK = make_task("classification")
 
 texts = st.text(st.characters(codec=None), max_size=20)  # lone surrogates are texts too
 spans = st.builds(Span, st.integers(0, 9), st.integers(0, 9), texts)
-inputs = st.one_of(
-    st.builds(TextInput, texts),
-    st.builds(
-        WordsInput,
-        texts,
-        st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=3).map(tuple),
-    ),
-)
+stretches = st.tuples(st.integers(0, 9), st.integers(0, 9))
+by_kind = {
+    TextInput: st.builds(TextInput, texts),
+    WordsInput: st.builds(WordsInput, texts, st.lists(stretches, max_size=3).map(tuple)),
+    PairInput: st.builds(PairInput, texts, texts),
+    MarkedInput: st.builds(MarkedInput, texts, stretches, stretches, st.tuples(texts, texts)),
+    QuestionInput: st.builds(QuestionInput, texts, texts),
+    ChoiceInput: st.builds(ChoiceInput, texts, texts, st.lists(texts, max_size=4).map(tuple)),
+}
+inputs = st.one_of(*by_kind.values())
 golds = st.one_of(
-    st.none(), texts, st.lists(texts, max_size=3).map(tuple), st.lists(spans, max_size=3).map(tuple)
+    st.none(),
+    texts,
+    st.integers(0, 9),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.lists(texts, max_size=3).map(tuple),
+    st.lists(spans, max_size=3).map(tuple),
 )
 examples = st.builds(
     Example,
@@ -49,6 +67,22 @@ def spooled(examples) -> SpooledExamples:
     kept = keep_examples(iter(examples), spool_rows=0)
     assert isinstance(kept, SpooledExamples)
     return kept
+
+
+def test_every_kind_of_inputs_is_written_here():
+    assert set(by_kind) == set(INPUTS.values())
+
+
+@given(st.data())
+@pytest.mark.parametrize("kind", list(by_kind))
+def test_rows_of_each_kind_come_back_from_disk_with_their_fingerprint(kind, data):
+    item, gold = data.draw(by_kind[kind]), data.draw(golds)
+    written = [Example("1", item, gold, Place("a", 1)), Example("2", item, None, Place("a", 2))]
+    kept = spooled(written)
+    assert list(kept) == written
+    assert [type(example.gold) for example in kept] == [type(gold), type(None)]
+    assert hash(kept[0].inputs) == hash(item)
+    assert fingerprint_examples(kept) == fingerprint_examples(written)
 
 
 @given(rows)

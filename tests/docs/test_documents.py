@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 from dataclasses import dataclass
@@ -14,13 +15,25 @@ from typer.testing import CliRunner
 import tunesmith
 from tunesmith.core import errors
 from tunesmith.core.errors import TunesmithError
+from tunesmith.core.examples import Place
 from tunesmith.core.methods import METHODS
 from tunesmith.core.spec import setting_paths
 from tunesmith.interfaces.cli import app
 from tunesmith.operations import OPERATIONS
-from tunesmith.tasks import EXTRA_ROLES, TASKS
+from tunesmith.tasks import TASKS
 
 READMES = ("README.md", "README.zh-CN.md")
+TASK_PAGES = {
+    kind: (f"docs/tasks/{kind}.md", f"docs/tasks/{kind}.zh-CN.md") for kind in ("README", *TASKS)
+}
+SAMPLES = {
+    "ner": "orders",
+    "matching": "pairs",
+    "relation": "relations",
+    "qa": "reading",
+    "choice": "choices",
+}
+"""The folder of `examples/` whose rows, one JSON object a line, a task's pages show."""
 PLACEHOLDERS = {"path", "PATH"}
 SETTINGS_FILE = "data: rows.csv\ntask: classification\n"
 
@@ -97,10 +110,55 @@ def test_readmes_have_the_same_tables_of_figures(repository):
     assert figures[0][: len(figures[1])] == figures[1][: len(figures[0])]
 
 
-@pytest.mark.parametrize("name", [*READMES, "CONTRIBUTING.md"])
+@pytest.mark.parametrize("kind", TASK_PAGES)
+def test_both_pages_of_a_task_have_the_same_sections_blocks_and_figures(repository, kind):
+    english, chinese = (document(repository, name) for name in TASK_PAGES[kind])
+    assert headings(english) == headings(chinese)
+    assert blocks(english) == blocks(chinese)
+    for pattern in (r"<!-- \w+: [^>]+ -->", r"\d\.\d+"):
+        assert re.findall(pattern, prose(english)) == re.findall(pattern, prose(chinese))
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_page_of_a_task_names_its_roles_and_its_measure(repository, kind):
+    task = TASKS[kind]()
+    for name in TASK_PAGES[kind]:
+        text = prose(document(repository, name))
+        for role in (*task.input_roles, *task.gold_roles, *task.extra_roles, task.selection):
+            assert f"`{role}`" in text, (name, role)
+
+
+@pytest.mark.parametrize(("kind", "sample"), SAMPLES.items())
+def test_row_that_a_page_shows_is_one_of_our_sample(repository, kind, sample):
+    shown = next(
+        b.text for b in blocks(document(repository, TASK_PAGES[kind][0])) if b.language == "json"
+    )
+    files = sorted((repository / "examples" / sample).glob("*.jsonl"))
+    assert len(files) >= 2
+    assert any(shown in path.read_text(encoding="utf-8") for path in files)
+
+
+@pytest.mark.parametrize("sample", SAMPLES.values())
+def test_samples_hold_rows_that_their_task_reads(repository, sample):
+    kind = next(task for task, folder in SAMPLES.items() if folder == sample)
+    task, texts = TASKS[kind](), []
+    for path in sorted((repository / "examples" / sample).glob("*.jsonl")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            example, problems = task.read(json.loads(line), place=Place(path.name, number))
+            assert not problems
+            assert example.gold is not None
+            texts.append(example.inputs.text)
+    assert len(texts) >= 60
+    assert len(set(texts)) == len(texts)
+
+
+@pytest.mark.parametrize(
+    "name", [*READMES, "CONTRIBUTING.md", *(pages[0] for pages in TASK_PAGES.values())]
+)
 def test_commands_of_a_document_can_be_parsed(repository, name, tmp_path, monkeypatch):
     found = commands(document(repository, name))
-    assert len(found) >= (8 if name in READMES else 0)
+    is_task = name.startswith("docs/tasks/") and "README" not in name
+    assert len(found) >= (8 if name in READMES else 4 if is_task else 0)
     monkeypatch.chdir(tmp_path)
     for command in found:
         words = [word for word in shlex.split(command)[1:] if word != "--print-spec"]
@@ -179,7 +237,7 @@ def test_tables_name_every_task_role_and_method(repository, name):
     rows = [line for line in document(repository, name).splitlines() if line.startswith("| `")]
     for kind, task in TASKS.items():
         text = " ".join(line for line in rows if line.startswith(f"| `{kind}`"))
-        for role in (*task.input_roles, *task.gold_roles, *EXTRA_ROLES.get(kind, ())):
+        for role in (*task.input_roles, *task.gold_roles, *task.extra_roles):
             assert f"`{role}`" in text, (kind, role)
     for method in METHODS:
         assert any(line.startswith(f"| `{method}`") for line in rows), method

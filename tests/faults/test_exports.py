@@ -239,7 +239,7 @@ def test_export_onto_a_full_disk_leaves_the_bundle_as_it_was(bundle, processes, 
 def test_export_reads_canary_rows_without_gold_answers(bundle, type_in):
     path = bundle / "canary.jsonl"
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    assert all(row.pop("gold") in {"good", "bad"} for row in rows)
+    assert all(row.pop("gold")["label"] in {"good", "bad"} for row in rows)
     content = "".join(json.dumps(row) + "\n" for row in rows).encode()
     revise_bundle(read_bundle(bundle), {}, add={"canary.jsonl": content})
     typed = type_in("export", "bundle", "--json")

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tunesmith.core.errors import SpecError
 from tunesmith.core.examples import TextInput, WordsInput
 from tunesmith.model.backbones import load_tokenizer
-from tunesmith.model.encoding import Reading, encode_windows, find_frame, first_tokens
+from tunesmith.model.encoding import encode_windows, first_tokens
+from tunesmith.model.framing import Reading, find_frame
 from tunesmith.model.sources import find_model
 from tunesmith.tasks.words import split_words
 

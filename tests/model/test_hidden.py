@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    BertModel,
+    DistilBertConfig,
+    DistilBertModel,
+    RobertaConfig,
+    RobertaModel,
+)
 
 from tunesmith.model.dropout_masks import draw_mask
+from tunesmith.model.heads.classify import NativeClassifier
 from tunesmith.model.hidden import can_pack, hidden_states, lower_states
 
 SIZES = {
@@ -68,6 +77,64 @@ def test_packed_states_and_gradients_are_those_of_transformers(family, lengths):
     assert our_gradients.keys() == their_gradients.keys()
     for name, gradient in their_gradients.items():
         torch.testing.assert_close(our_gradients[name], gradient, atol=2e-4, rtol=1e-3, msg=name)
+
+
+def make_types(mask: torch.Tensor) -> torch.Tensor:
+    """Return types that are 1 from a third of each row on, and 0 at padding."""
+    lengths = mask.sum(1, keepdim=True)
+    return ((torch.arange(mask.shape[1]) >= lengths // 3) & mask.bool()).long()
+
+
+@pytest.mark.parametrize("lengths", [(7, 3, 12), (5, 5), (1, 9)])
+def test_packed_states_and_gradients_of_two_types_are_those_of_transformers(lengths):
+    encoder = make_encoder("bert").eval()
+    ids, mask = make_rows(lengths)
+    types = make_types(mask)
+    assert can_pack(encoder)
+    theirs, their_gradients = states_and_gradients(
+        encoder, lambda: encoder(ids, attention_mask=mask, token_type_ids=types)[0], mask
+    )
+    batch = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+    ours, our_gradients = states_and_gradients(encoder, lambda: hidden_states(encoder, batch), mask)
+    torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
+    assert our_gradients.keys() == their_gradients.keys()
+    types_name = "embeddings.token_type_embeddings.weight"
+    assert (our_gradients[types_name].abs().sum(1) > 0).all()
+    for name, gradient in their_gradients.items():
+        torch.testing.assert_close(our_gradients[name], gradient, atol=2e-4, rtol=1e-3, msg=name)
+    assert not torch.allclose(ours, read(encoder, ids, mask)[mask.bool()], atol=1e-2)
+
+
+def test_types_reach_an_encoder_that_is_not_packed():
+    encoder = BertModel(BertConfig(**SIZES, hidden_act="relu"), add_pooling_layer=False).eval()
+    ids, mask = make_rows((5, 8))
+    types = make_types(mask)
+    assert not can_pack(encoder)
+    batch = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+    with torch.no_grad():
+        ours = hidden_states(encoder, batch)
+        theirs = encoder(ids, attention_mask=mask, token_type_ids=types)[0]
+        head = NativeClassifier(
+            BertForSequenceClassification(BertConfig(**SIZES, hidden_act="relu")).eval()
+        )
+        logits = head.whole(ids, attention_mask=mask, token_type_ids=types).logits
+        untyped = head.whole(ids, attention_mask=mask).logits
+        torch.testing.assert_close(ours, theirs)
+        torch.testing.assert_close(head(batch), logits)
+    assert not torch.allclose(logits, untyped, atol=1e-4)
+
+
+def test_types_are_left_out_where_an_encoder_knows_none():
+    sizes = {"vocab_size": 60, "dim": 32, "n_layers": 1, "n_heads": 2, "hidden_dim": 48}
+    distil = DistilBertModel(DistilBertConfig(**sizes)).eval()
+    single = BertModel(BertConfig(**SIZES, type_vocab_size=1), add_pooling_layer=False).eval()
+    ids, mask = make_rows((5, 8))
+    batch = {"input_ids": ids, "attention_mask": mask, "token_type_ids": make_types(mask)}
+    with torch.no_grad():
+        for encoder in (distil, single):
+            ours = hidden_states(encoder, batch)[mask.bool()]
+            theirs = encoder(ids, attention_mask=mask)[0][mask.bool()]
+            torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
 
 
 def test_added_embeddings_reach_the_states_and_get_their_gradient():

@@ -9,7 +9,8 @@ import pytest
 from tunesmith.core.errors import DataError
 from tunesmith.core.examples import TextInput, WordsInput
 from tunesmith.model.backbones import load_tokenizer
-from tunesmith.model.encoding import Reading, count_tokens, encode_windows, find_frame
+from tunesmith.model.encoding import count_tokens, encode_windows
+from tunesmith.model.framing import Reading, find_frame
 from tunesmith.model.sources import find_model
 from tunesmith.model.tokenizers import read_tokenizer
 from tunesmith.tasks.words import split_words

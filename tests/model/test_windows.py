@@ -13,7 +13,8 @@ from tokenizers import normalizers
 
 from tunesmith.core.examples import TextInput, WordsInput
 from tunesmith.model.backbones import load_tokenizer
-from tunesmith.model.encoding import Reading, Window, encode_windows
+from tunesmith.model.encoding import encode_windows
+from tunesmith.model.framing import Reading, Window
 from tunesmith.model.windows import FlatWindows, pack_windows, token_type, window_key
 from tunesmith.tasks.words import split_words
 

@@ -11,7 +11,8 @@ from tunesmith.core.events import Progress, Said
 from tunesmith.core.examples import Example, Place, Span, TextInput, WordsInput
 from tunesmith.data.splits import Splits
 from tunesmith.model.backbones import load_backbone
-from tunesmith.model.encoding import Reading, encode_windows
+from tunesmith.model.encoding import encode_windows
+from tunesmith.model.framing import Reading
 from tunesmith.operations import tokens
 from tunesmith.operations.tokens import Tokens, read_splits
 from tunesmith.stages.check.tokens import read_tokens

@@ -9,7 +9,7 @@ import torch
 from tunesmith.core.examples import TextInput
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.model.backbones import load_backbone
-from tunesmith.model.encoding import Reading
+from tunesmith.model.framing import Reading
 from tunesmith.model.heads import new_head
 from tunesmith.runtime.engine import Engine, answer, score
 from tunesmith.tasks.classification import Classification

@@ -12,7 +12,8 @@ from sklearn import metrics
 
 from tunesmith.core.answers import LabelAnswer
 from tunesmith.core.examples import Example, Place, TextInput
-from tunesmith.tasks.classification import UNKNOWN, Classification
+from tunesmith.tasks.classification import Classification
+from tunesmith.tasks.labelled import UNKNOWN
 
 PLACE = Place("rows.csv", 2)
 TASK = Classification(labels=("a", "b", "c"))

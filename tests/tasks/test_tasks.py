@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tunesmith.core.errors import SpecError
-from tunesmith.core.examples import Place
+from tunesmith.core.examples import Inputs, Place
 from tunesmith.tasks import TASKS, make_task, task_from_json
 from tunesmith.tasks.task import Task
 
@@ -17,7 +17,22 @@ ROWS = {
     "classification": {"text": "Ann is glad", "label": "good"},
     "multilabel": {"text": "Ann is glad", "labels": ["good", "short"]},
     "ner": {"text": "Ann is glad", "entities": [{"start": 0, "end": 3, "type": "PER"}]},
+    "matching": {"text_a": "Ann is glad", "text_b": "Ann is sad", "label": "other"},
+    "relation": {
+        "text": "Ann is glad",
+        "head": {"start": 0, "end": 3},
+        "tail": {"start": 7, "end": 11, "type": "mood"},
+        "label": "is",
+    },
+    "qa": {
+        "context": "Ann is glad",
+        "question": "Who?",
+        "answers": [{"text": "Ann", "start": 0}],
+    },
+    "choice": {"question": "Who is glad?", "choices": ["Bo", "Ann"], "answer": 1},
 }
+LABELLESS = ("choice",)
+SELECTIONS = {"accuracy", "micro_f1", "strict_f1", "relation_macro_f1", "f1"}
 KINDS = pytest.mark.parametrize("kind", sorted(TASKS))
 
 
@@ -25,6 +40,25 @@ def learned(kind: str) -> Task:
     task = make_task(kind)
     example, _ = task.read(ROWS[kind], place=Place("rows.jsonl", 1))
     return task.with_labels_of([example])
+
+
+def scores_of(task: Task, inputs: Inputs) -> np.ndarray:
+    """Return raw outputs without a preference, in the shape that the head's family gives."""
+    outputs = len(task.outputs())
+    match task.head:
+        case "tag":
+            return np.zeros((len(inputs.words), outputs))
+        case "choose":
+            return np.zeros((len(inputs.choices), outputs))
+        case "span":
+            return np.array([[-1.0, -1.0, 0.0], [0.0, 3.0, 1.0]])
+    return np.zeros(outputs)
+
+
+def bare_text(row: dict, task: Task) -> str:
+    """Return the inputs of a row as one text: as it is, or as a JSON object."""
+    fields = {role: row[role] for role in task.input_roles}
+    return fields["text"] if list(fields) == ["text"] else json.dumps(fields)
 
 
 def test_every_task_of_the_table_has_a_row_here():
@@ -36,8 +70,8 @@ def test_task_keeps_the_contract(kind):
     task = learned(kind)
     assert isinstance(task, Task)
     assert task.kind == kind
-    assert task.labels
-    assert task.selection in {"accuracy", "micro_f1", "strict_f1"}
+    assert bool(task.labels) == (kind not in LABELLESS)
+    assert task.selection in SELECTIONS
     assert dataclasses.is_dataclass(task)
 
 
@@ -49,7 +83,7 @@ def test_task_is_frozen(kind):
 
 @KINDS
 def test_task_through_json_is_the_same(kind):
-    task = learned(kind).with_columns({"text": "body"})
+    task = learned(kind).with_columns({make_task(kind).input_roles[0]: "body"})
     assert task_from_json(json.loads(json.dumps(task.to_json()))) == task
 
 
@@ -57,9 +91,7 @@ def test_task_through_json_is_the_same(kind):
 def test_task_marks_its_selection_measure_and_its_headline(kind):
     task = learned(kind)
     example, _ = task.read(ROWS[kind], place=Place("rows.jsonl", 1))
-    words = len(getattr(example.inputs, "words", ())) if task.head == "tag" else None
-    shape = (len(task.outputs()),) if words is None else (words, len(task.outputs()))
-    answer = task.answer(np.zeros(shape), example.inputs)
+    answer = task.answer(scores_of(task, example.inputs), example.inputs)
     marks = task.mark([example], [answer])
     assert {task.selection, *marks.headline} <= set(marks.measures)
     assert all(np.isfinite(measure.value) for measure in marks.measures.values())
@@ -71,10 +103,11 @@ def test_task_marks_its_selection_measure_and_its_headline(kind):
 def test_task_rows_with_and_without_gold_share_their_inputs(kind):
     task = learned(kind)
     place = Place("rows.jsonl", 1)
-    bare, _ = task.read({"text": ROWS[kind]["text"]}, place=place)
+    given = {role: value for role, value in ROWS[kind].items() if role not in task.gold_roles}
+    bare, _ = task.read(given, place=place)
     example, _ = task.read(ROWS[kind], place=place)
     assert bare.gold is None
-    assert bare.inputs == example.inputs == task.inputs_of(ROWS[kind]["text"])
+    assert bare.inputs == example.inputs == task.inputs_of(bare_text(ROWS[kind], task))
     assert task.strata(bare) == ()
     assert task.strata(example)
     assert not task.show_gold(bare)
@@ -82,14 +115,36 @@ def test_task_rows_with_and_without_gold_share_their_inputs(kind):
 
 
 @KINDS
+def test_task_inputs_and_gold_as_fields_are_read_back(kind):
+    task = learned(kind)
+    place = Place("rows.jsonl", 1)
+    example, _ = task.read(ROWS[kind], place=place)
+    fields = {**task.input_fields(example.inputs), **task.gold_fields(example.gold)}
+    back, problems = task.read(json.loads(json.dumps(fields)), place=place)
+    assert problems == []
+    assert (back.inputs, back.gold) == (example.inputs, example.gold)
+
+
+@KINDS
+def test_task_asks_with_all_there_is_to_read(kind):
+    task = learned(kind)
+    example, _ = task.read(ROWS[kind], place=Place("rows.jsonl", 1))
+    question = task.ask(example.inputs)
+    assert all(line in question for line in example.inputs.text.split("\n"))
+
+
+@KINDS
 def test_task_with_columns_lays_them_over_its_own(kind):
-    task = make_task(kind, columns={"text": "body", "id": "key"}).with_columns({"text": "content"})
-    assert dict(task.columns) == {"text": "content", "id": "key"}
+    role = make_task(kind).input_roles[0]
+    task = make_task(kind, columns={role: "body", "id": "key"}).with_columns({role: "content"})
+    assert dict(task.columns) == {role: "content", "id": "key"}
 
 
 @KINDS
 def test_task_columns_of_unknown_roles_are_refused_with_the_nearest(kind):
+    role = make_task(kind).input_roles[0]
+    wrong = f"{role}x"
     with pytest.raises(SpecError) as caught:
-        make_task(kind, columns={"txt": "body"})
-    assert "got txt" in str(caught.value)
-    assert caught.value.hint == "--column text=body"
+        make_task(kind, columns={wrong: "body"})
+    assert f"got {wrong}" in str(caught.value)
+    assert caught.value.hint == f"--column {role}=body"

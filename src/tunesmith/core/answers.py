@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +88,71 @@ class EntitiesAnswer:
         return fields
 
 
-Answer: TypeAlias = LabelAnswer | LabelsAnswer | EntitiesAnswer
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreAnswer:
+    """How well two texts match, on the scale of the gold scores.
+
+    `vectors` (2, H) are those of the two texts where they were read apart, for searching one among
+    many.
+    """
+
+    score: float
+    vectors: np.ndarray | None = None
+
+    def to_json(self, *, all_scores: bool = False) -> dict[str, Any]:  # noqa: ARG002
+        """Return the score."""
+        return {"score": round(self.score, 6)}
+
+
+@dataclass(frozen=True, slots=True)
+class StretchAnswer:
+    """The stretch of a context that answers a question; none where the context does not.
+
+    `start` and `end` are character offsets into the context, `text` is what stands between them;
+    without an answer all are 0 and empty. `confidence` is the probability of this stretch among all
+    that were considered, `null_probability` that of there being no answer.
+    """
+
+    text: str
+    start: int
+    end: int
+    confidence: float
+    null_probability: float
+
+    def to_json(self, *, all_scores: bool = False) -> dict[str, Any]:
+        """Return the answer with its offsets, and how sure it is that there is none on request."""
+        fields: dict[str, Any] = {
+            "answer": self.text,
+            "start": self.start,
+            "end": self.end,
+            "confidence": round(self.confidence, 6),
+        }
+        if all_scores:
+            fields["null_probability"] = round(self.null_probability, 6)
+        return fields
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceAnswer:
+    """One of the replies a row offers: its index, its text, and every reply's probability."""
+
+    index: int
+    text: str
+    confidence: float
+    scores: tuple[float, ...]
+
+    def to_json(self, *, all_scores: bool = False) -> dict[str, Any]:
+        """Return index, text and confidence, and every reply's probability when asked for."""
+        fields: dict[str, Any] = {
+            "answer": self.index,
+            "choice": self.text,
+            "confidence": round(self.confidence, 6),
+        }
+        if all_scores:
+            fields["scores"] = [round(score, 6) for score in self.scores]
+        return fields
+
+
+Answer: TypeAlias = (
+    LabelAnswer | LabelsAnswer | EntitiesAnswer | ScoreAnswer | StretchAnswer | ChoiceAnswer
+)

@@ -45,7 +45,72 @@ class WordsInput:
     words: tuple[tuple[int, int], ...]
 
 
-Inputs: TypeAlias = TextInput | WordsInput
+@dataclass(frozen=True, slots=True)
+class PairInput:
+    """Two texts to be compared."""
+
+    first: str
+    second: str
+
+    @property
+    def text(self) -> str:
+        """Both texts, as one that is looked at."""
+        return f"{self.first}\n{self.second}"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedInput:
+    """One text with two stretches of it, (start, end), whose relation is asked for.
+
+    `types` are what the two are, such as `person`, where that is known.
+    """
+
+    text: str
+    head: tuple[int, int]
+    tail: tuple[int, int]
+    types: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionInput:
+    """A question to be answered by a stretch of `context`."""
+
+    question: str
+    context: str
+
+    @property
+    def text(self) -> str:
+        """Question and context, as one text that is looked at."""
+        return f"{self.question}\n{self.context}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceInput:
+    """A question about `context` (either may be empty) and the replies to choose from."""
+
+    context: str
+    question: str
+    choices: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """Context, question and choices, as one text that is looked at."""
+        return "\n".join((self.context, self.question, *self.choices))
+
+
+Inputs: TypeAlias = TextInput | WordsInput | PairInput | MarkedInput | QuestionInput | ChoiceInput
+"""Each has `text`: all there is to read in it. What reads them apart matches on the class."""
+
+
+def spanned_text(inputs: Inputs) -> str:
+    """Return the text that the offsets of a gold answer count in: the context, or all of it."""
+    return inputs.context if isinstance(inputs, QuestionInput) else inputs.text
+
+
+INPUTS: dict[str, type] = {
+    made.__name__: made
+    for made in (TextInput, WordsInput, PairInput, MarkedInput, QuestionInput, ChoiceInput)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +118,11 @@ class Example:
     """One row: its inputs, its gold answer if it has one, its id and its place.
 
     `inputs` and `gold` are what the row's task makes them: a `TextInput` with a label (str) or
-    labels (tuple of str), a `WordsInput` with entities (tuple of `Span`). `gold` is None where the
-    row has no answer. `id` is the same in every run. `group` names the document a row belongs to,
-    where known; rows of one group are never split apart.
+    labels (tuple of str), a `WordsInput` with entities (tuple of `Span`), a `PairInput` with a
+    label or a score (float), a `MarkedInput` with a label, a `QuestionInput` with the stretches of
+    its context that answer it (tuple of `Span`, empty where none does), a `ChoiceInput` with an
+    index. `gold` is None where the row has no answer. `id` is the same in every run. `group` names
+    the document a row belongs to, where known; rows of one group are never split apart.
     """
 
     id: str

@@ -33,6 +33,10 @@ class ModelRecipe(Part):
     """How a text becomes one vector: the architecture's own way, the mean of its tokens, or what
     the model's own sentence-vector settings say (auto)."""
 
+    pairs: Literal["auto", "together", "apart"] = "auto"
+    """How two texts are compared (matching): together in one window, apart by a vector each, or
+    (auto) together for labels and apart for scores."""
+
     case_shape: bool | None = None
     """Add a learned embedding of each word's case shape (tag heads); none adds it to uncased
     vocabularies."""

@@ -9,7 +9,6 @@ import shlex
 from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 
-from tunesmith.tasks import EXTRA_ROLES
 from tunesmith.tasks.task import Task
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
@@ -30,6 +29,16 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "entities": ("entities", "spans", "annotations", "ents", "labels", "label", "实体"),
     "tokens": ("tokens", "words", "token", "word"),
     "tags": ("tags", "ner_tags", "ner", "labels", "bio", "tag", "ner_labels"),
+    "text_a": ("text_a", "sentence1", "premise", "question1", "query", "text1", "s1"),
+    "text_b": ("text_b", "sentence2", "hypothesis", "question2", "document", "text2", "s2"),
+    "score": ("score", "similarity_score", "similarity", "label", "rating"),
+    "context": ("context", "passage", "article", "paragraph", "document", "text"),
+    "question": ("question", "query"),
+    "answers": ("answers", "answer"),
+    "answer": ("answer", "label", "gold", "correct", "answer_index"),
+    "choices": ("choices", "options", "candidates", "endings"),
+    "head": ("head", "subject", "subj", "e1", "entity1"),
+    "tail": ("tail", "object", "obj", "e2", "entity2"),
     "id": ("id", "uid", "guid", "idx"),
     "group": ("group", "document", "doc_id", "document_id", "user", "session"),
 }
@@ -38,7 +47,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
 def suggest_columns(task: Task, names: Sequence[str], *, missing: Iterable[str]) -> str:
     """Return the `--column role=name` options that would serve the missing roles of a task."""
     wanted = list(missing)
-    roles = {*task.input_roles, *task.gold_roles, *EXTRA_ROLES.get(task.kind, ())}
+    roles = {*task.input_roles, *task.gold_roles, *task.extra_roles}
     taken = {name for role in roles if (name := task.columns.get(role, role)) in names}
     guesses = {role: guess_column(role, names, taken=taken) for role in wanted}
     if "tokens" in roles and "text" in wanted and not _usual("text", names, taken):

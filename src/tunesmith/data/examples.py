@@ -17,7 +17,6 @@ from tunesmith.data.formats import Scan, scan_rows
 from tunesmith.data.rows import BadRow, ProblemLog, RawRow, show_line
 from tunesmith.data.sources import Source
 from tunesmith.data.spool import keep_examples
-from tunesmith.tasks import EXTRA_ROLES
 from tunesmith.tasks.task import Task
 
 SHOWN_COLUMNS = 20
@@ -132,7 +131,7 @@ class _ExampleReader:
             return example
         if not self.require_gold:
             return replace(example, gold=None)
-        must = f"column `{self._column(self._gold_role(values))}` must hold a value"
+        must = f"column `{self._column(self.task.gold_role(values))}` must hold a value"
         found = "null" if example.gold is None else "an empty value"
         where = str(example.place)
         hint = show_line(example.place.file, example.place.line)
@@ -142,7 +141,7 @@ class _ExampleReader:
     def _absent_roles(self, values: Mapping[str, Any], problems: Sequence[Problem]) -> list[str]:
         musts = {problem.must for problem in problems}
         roles = [role for role in self.task.input_roles if _presence(self._column(role)) in musts]
-        gold = self._gold_role(values)
+        gold = self.task.gold_role(values)
         if self.require_gold and self._column(gold) not in values:
             roles.append(gold)
         return roles
@@ -157,12 +156,6 @@ class _ExampleReader:
             lacking = self._lacking.setdefault(must, _Lacking(columns=found))
             lacking.count += 1
             lacking.log.add(BadRow(Problem(must, found, str(place)), hint))
-
-    def _gold_role(self, values: Mapping[str, Any]) -> str:
-        """Return the role of the gold answer: `tags` where a row of words has no other."""
-        extra = EXTRA_ROLES.get(self.task.kind, ())
-        is_tagged = "tags" in extra and self._column("tokens") in values
-        return "tags" if is_tagged else self.task.gold_roles[0]
 
     def _column(self, role: str) -> str:
         return self.task.columns.get(role, role)

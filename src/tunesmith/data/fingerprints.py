@@ -6,11 +6,12 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
-from tunesmith.core.examples import Example, Span, WordsInput
+from tunesmith.core.examples import Example, Span
 
 DIGEST = np.dtype("S32")
 """What `stable_hash` returns, in an array: 32 bytes a row, which compare and sort as bytes do."""
@@ -43,8 +44,9 @@ def stable_hash(*parts: object) -> bytes:
 
 def _digest(example: Example) -> bytes:
     inputs = example.inputs
-    words = inputs.words if isinstance(inputs, WordsInput) else None
-    return stable_hash(example.id, inputs.text, words, _gold_content(example.gold))
+    rest = [getattr(inputs, part.name) for part in fields(inputs) if part.name != "text"]
+    beside = rest[0] if len(rest) == 1 else rest or None
+    return stable_hash(example.id, inputs.text, beside, _gold_content(example.gold))
 
 
 def _gold_content(gold: Any) -> Any:

@@ -13,13 +13,14 @@ import tempfile
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from itertools import accumulate, chain
 from typing import IO, Any, overload
 
 import numpy as np
 
 from tunesmith.core.errors import NO_SPACE, temporary_folder_full
-from tunesmith.core.examples import Example, Place, Span, TextInput, WordsInput
+from tunesmith.core.examples import INPUTS, Example, Place, Span
 
 SPOOL_ROWS = 20_000
 """Rows beyond this number go to disk. In memory a short row takes about 1 KB of Python objects, so
@@ -164,17 +165,23 @@ def _spooled(examples: Iterable[Example]) -> SpooledExamples:
 
 def _fields(example: Example, file: int) -> list[Any]:
     inputs, gold = example.inputs, example.gold
-    words = inputs.words if isinstance(inputs, WordsInput) else None
+    name = type(inputs).__name__
+    content = [getattr(inputs, part.name) for part in fields(inputs)]
     if isinstance(gold, tuple):
         gold = [
             [item.start, item.end, item.type] if isinstance(item, Span) else item for item in gold
         ]
-    return [example.id, inputs.text, words, gold, file, example.place.line, example.group]
+    return [example.id, name, content, gold, file, example.place.line, example.group]
 
 
-def _decoded(fields: list[Any], names: tuple[str, ...]) -> Example:
-    identity, text, words, gold, file, line, group = fields
-    inputs = TextInput(text) if words is None else WordsInput(text, tuple(map(tuple, words)))
+def _decoded(record: list[Any], names: tuple[str, ...]) -> Example:
+    identity, name, content, gold, file, line, group = record
+    inputs = INPUTS[name](*map(_tupled, content))
     if isinstance(gold, list):
         gold = tuple(Span(*item) if isinstance(item, list) else item for item in gold)
     return Example(identity, inputs, gold, Place(names[file], line), group)
+
+
+def _tupled(value: Any) -> Any:
+    """Return lists as the tuples that JSON made them of, at every depth."""
+    return tuple(map(_tupled, value)) if isinstance(value, list) else value

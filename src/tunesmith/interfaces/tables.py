@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.core.measures import Measure
+from tunesmith.interfaces.predictions import show_prediction
 from tunesmith.interfaces.terminal import visible
 from tunesmith.operations.check import CheckResult
 from tunesmith.operations.env import EnvResult
@@ -95,7 +96,7 @@ def _(result: EvaluateResult) -> None:
 def _(result: PredictResult) -> None:
     console = _console()
     for prediction in result.predictions:
-        console.print(_show_prediction(prediction), soft_wrap=True)
+        console.print(show_prediction(prediction), soft_wrap=True)
     if result.out and result.out != "-":
         speed = result.rows / max(result.seconds, 1e-9)
         console.say(f"{result.rows:,} rows answered into {result.out} ({speed:,.0f} rows/s)")
@@ -185,11 +186,13 @@ def _(result: EnvResult) -> None:
 def _print_report(console: _PlainConsole, report: Mapping[str, Any]) -> None:
     data = report["data"]
     console.say(f"\n{report['title']}: {data['rows']:,} rows ({data['split']})", style="bold")
+    width = max(map(len, report["measures"])) + 2
     for name, fields in report["measures"].items():
         style = "bold" if name in report["headline"] else "dim"
         measure = Measure.from_json(fields)
-        console.say(f"  {name:<18}{measure}  n={measure.count:,}", style=style)
-    _print_classes(console, report["classes"])
+        console.say(f"  {name:<{width}}{measure}  n={measure.count:,}", style=style)
+    if report["classes"]:
+        _print_classes(console, report["classes"])
     for note in report["notes"]:
         console.say(f"Note: {note}", style="yellow")
     console.print()
@@ -208,29 +211,6 @@ def _print_classes(console: Console, classes: Sequence[Mapping[str, Any]]) -> No
         ratios = [f"{score[key]:.3f}" for key in ("precision", "recall", "f1")]
         table.add_row(_plain(score["label"]), *ratios, f"{score['support']:,}")
     console.print(table)
-
-
-def _show_prediction(prediction: Mapping[str, Any]) -> Text:
-    shown = Text()
-    if "label" in prediction:
-        shown.append(visible(prediction["label"]), style="bold")
-        shown.append(f"  {prediction['confidence']:.3f}", style="dim")
-    elif "labels" in prediction:
-        pairs = zip(prediction["labels"], prediction["confidences"], strict=True)
-        shown.append(
-            ", ".join(f"{visible(label)} {value:.3f}" for label, value in pairs) or "no label",
-            style="bold",
-        )
-    else:
-        found = [
-            f"{visible(item['text'])} ({visible(item['type'])} {item['confidence']:.2f})"
-            for item in prediction["entities"]
-        ]
-        shown.append(", ".join(found) or "no entity", style="bold")
-    shown.append(f"  {visible(prediction['text'])}")
-    for label, score in sorted(prediction.get("scores", {}).items(), key=lambda pair: -pair[1]):
-        shown.append(f"\n    {score:.4f}  {visible(label)}", style="dim")
-    return shown
 
 
 def _plain(text: str, *, style: str = "") -> Text:

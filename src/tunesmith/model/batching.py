@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tunesmith.model.encoding import Window
+from tunesmith.model.framing import Window
 
 if TYPE_CHECKING:
     import torch
@@ -20,14 +20,40 @@ Arrays: TypeAlias = dict[str, np.ndarray]
 LENGTH_JITTER = 0.15
 
 
+def plan_units(
+    lengths: np.ndarray,
+    units: np.ndarray,
+    *,
+    batch_tokens: int,
+    seed: tuple[int, ...] | None = None,
+) -> list[np.ndarray]:
+    """Return what `plan_batches` does, with all windows of a unit in one batch.
+
+    `units` (N,) never fall: windows of a unit stand side by side.
+    """
+    firsts = np.flatnonzero(np.diff(units, prepend=-1))
+    counts = np.diff(firsts, append=len(units))
+    longest = np.maximum.reduceat(lengths, firsts) if len(firsts) else lengths
+    planned = plan_batches(longest, counts=counts, batch_tokens=batch_tokens, seed=seed)
+    return [
+        np.concatenate([np.arange(firsts[unit], firsts[unit] + counts[unit]) for unit in batch])
+        for batch in planned
+    ]
+
+
 def plan_batches(
-    lengths: np.ndarray, *, batch_tokens: int, seed: tuple[int, ...] | None = None
+    lengths: np.ndarray,
+    *,
+    batch_tokens: int,
+    seed: tuple[int, ...] | None = None,
+    counts: np.ndarray | None = None,
 ) -> list[np.ndarray]:
     """Return batches of window indices, each of at most `batch_tokens` tokens, padding included.
 
     Windows of similar length share a batch; one longer than the budget stands alone. With a seed,
     lengths are jittered and the batches shuffled, the same way for the same seed; without one, long
-    batches come first so that memory peaks at once.
+    batches come first so that memory peaks at once. With `counts` (N,), an index stands for so many
+    windows of its length.
     """
     if not len(lengths):
         return []
@@ -37,14 +63,15 @@ def plan_batches(
         random = np.random.default_rng(seed)
         noise = random.random(len(lengths))
         order = np.argsort(-(lengths * (1 + LENGTH_JITTER * noise) + 2 * noise), kind="stable")
+    sizes = np.ones(len(lengths), dtype=np.int64) if counts is None else counts
     batches: list[np.ndarray] = []
-    start, longest = 0, 0
+    start, longest, size = 0, 0, 0
     for end, index in enumerate(order):
-        widened = max(longest, int(lengths[index]))
-        if end > start and widened * (end - start + 1) > batch_tokens:
+        widened, own = max(longest, int(lengths[index])), int(sizes[index])
+        if end > start and widened * (size + own) > batch_tokens:
             batches.append(order[start:end])
-            start, widened = end, int(lengths[index])
-        longest = widened
+            start, widened, size = end, int(lengths[index]), 0
+        longest, size = widened, size + own
     batches.append(order[start:])
     if seed is not None:
         random.shuffle(batches)
@@ -64,7 +91,9 @@ def collate_arrays(windows: Sequence[Window], *, pad_id: int) -> Arrays:
 
     `input_ids` and `attention_mask` (B, T) int64; for word inputs also `word_rows` and
     `word_positions` (W,), the batch row and token position of every word answered for, and `shapes`
-    (B, T) where case shapes are used.
+    (B, T) where case shapes are used; `token_type_ids` (B, T) where second texts have type 1;
+    `marks` (B, 2) where stretches are marked; `slots` and `rows` (B,) where a row has several
+    windows that are judged together, rows being numbered within the batch.
     """
     longest = max(len(window.ids) for window in windows)
     ids = np.full((len(windows), longest), pad_id, dtype=np.int64)
@@ -84,7 +113,26 @@ def collate_arrays(windows: Sequence[Window], *, pad_id: int) -> Arrays:
         for number, row in enumerate(window_shapes):
             shapes[number, : len(row)] = row
         batch["shapes"] = shapes
-    return batch
+    return batch | _part_arrays(windows, longest)
+
+
+def _part_arrays(windows: Sequence[Window], longest: int) -> Arrays:
+    """Return the arrays that only rows of several parts have."""
+    arrays: Arrays = {}
+    if any(window.second for window in windows):
+        types = np.zeros((len(windows), longest), dtype=np.int64)
+        for number, window in enumerate(windows):
+            types[number, window.second or longest : len(window.ids)] = 1
+        arrays["token_type_ids"] = types
+    marks = [window.marks for window in windows if window.marks is not None]
+    if marks:
+        arrays["marks"] = np.stack(marks).astype(np.int64)
+    slots = [window.slot for window in windows if window.slot is not None]
+    if slots:
+        rows = np.array([window.row for window in windows])
+        arrays["slots"] = np.array(slots, dtype=np.int64)
+        arrays["rows"] = np.unique(rows, return_inverse=True)[1].astype(np.int64)
+    return arrays
 
 
 def move(batch: Batch, device: Any) -> Batch:

@@ -2,98 +2,40 @@
 
 Every token of a long text lies in at least one window, and every word belongs to exactly one: the
 window that shows the most context around it. Nothing is cut unless the recipe says `truncate`, and
-then the loss is counted.
+then the loss is counted. Rows of more than one text are the affair of `encoding_parts`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tunesmith.core.errors import SpecError
-from tunesmith.core.examples import Inputs, WordsInput
+from tunesmith.core.examples import Inputs, TextInput, WordsInput
+from tunesmith.model.encoding_parts import Layout, Tokens, part_windows, texts_of
+from tunesmith.model.framing import (
+    Frame,
+    Reading,
+    Window,
+    find_frame,
+    find_pair_frame,
+    window_starts,
+)
 from tunesmith.model.tokenizers import FileTokenizer
 from tunesmith.model.word_shapes import word_shapes
 
 ENCODE_ROWS = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How texts become windows: the same in training, evaluation and serving.
-
-    It is saved in the bundle. `max_length` counts special tokens; `stride` is the overlap of
-    windows in tokens.
-    """
-
-    max_length: int
-    stride: int
-    long_text: str
-    case_shape: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields under their own names."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """One model input. `ids` (L,) with special tokens; `row` the text it came from.
-
-    For word inputs, `words` (W,) are the indices of the words this window answers for and
-    `positions` (W,) the position in `ids` of each one's first token; `shapes` (L,) the case shape
-    of each token's word. `followers` (F, 2) pairs each word that shares its token with the word
-    that owns it: one token carries one tag. `share` is 1 / the number of windows of the row.
-    """
-
-    ids: np.ndarray
-    row: int
-    share: float
-    words: np.ndarray | None = None
-    positions: np.ndarray | None = None
-    shapes: np.ndarray | None = None
-    followers: np.ndarray | None = None
-
-    @property
-    def answers(self) -> int:
-        """How many rows of logits the window gives: one, or one a word."""
-        return 1 if self.words is None else len(self.words)
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """The special tokens a tokenizer puts around a text."""
-
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self.before) + len(self.after)
-
-
-def find_frame(tokenizer: Any) -> Frame:
-    """Return the special tokens around a single text, learned from the tokenizer itself."""
-    if isinstance(tokenizer, FileTokenizer):
-        (bare,), (framed,) = tokenizer.encode(["a"])[0], tokenizer.encode(["a"], special=True)[0]
-    else:
-        bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-        framed = tokenizer("a")["input_ids"]
-    for start in range(len(framed) - len(bare) + 1):
-        if framed[start : start + len(bare)] == bare:
-            return Frame(tuple(framed[:start]), tuple(framed[start + len(bare) :]))
-    return Frame((), ())
-
-
 def encode_windows(tokenizer: Any, inputs: Iterable[Inputs], reading: Reading) -> Iterator[Window]:
-    """Yield the windows of each text in order; `row` counts the texts from 0.
+    """Yield the windows of each row in order; `row` counts the rows from 0.
 
     Raises `SpecError` where the windows would be smaller than their overlap.
     """
     frame = find_frame(tokenizer)
+    layout = Layout(frame, find_pair_frame(tokenizer), reading)
     room = reading.max_length - len(frame)
     if room <= reading.stride and reading.long_text == "windows":
         raise SpecError(
@@ -102,23 +44,17 @@ def encode_windows(tokenizer: Any, inputs: Iterable[Inputs], reading: Reading) -
             hint=f"--set model.stride={max(0, room // 4)}",
         )
     for first, group in _grouped(inputs):
-        texts = [item.text for item in group]
-        all_ids, all_offsets = _tokenize(tokenizer, texts, offsets=isinstance(group[0], WordsInput))
-        for number, item in enumerate(group):
-            ids = np.asarray(all_ids[number], dtype=np.int32)
-            if isinstance(item, WordsInput):
-                offsets = all_offsets[number]
-                yield from _word_windows(ids, offsets, item, first + number, (frame, room, reading))
-            else:
-                yield from _text_windows(ids, first + number, (frame, room, reading))
+        yield from _encode_group(tokenizer, group, first, layout)
 
 
 def count_tokens(tokenizer: Any, inputs: Iterable[Inputs]) -> np.ndarray:
-    """Return the number of tokens of each text, special tokens left out."""
+    """Return the number of tokens of each row's texts, special tokens left out."""
     counts: list[int] = []
     for _, group in _grouped(inputs):
-        ids, _ = _tokenize(tokenizer, [item.text for item in group], offsets=False)
-        counts.extend(map(len, ids))
+        texts = [texts_of(item) for item in group]
+        ids, _ = _tokenize(tokenizer, [text for own in texts for text in own], offsets=False)
+        lengths = iter(map(len, ids))
+        counts.extend(sum(next(lengths) for _ in own) for own in texts)
     return np.array(counts, dtype=np.int64)
 
 
@@ -138,15 +74,44 @@ def first_tokens(offsets: Sequence[tuple[int, int]], inputs: WordsInput) -> np.n
     return np.where(touching, first, -1)
 
 
+def _encode_group(
+    tokenizer: Any, group: Sequence[Inputs], first: int, layout: Layout
+) -> Iterator[Window]:
+    """Yield the windows of rows of one kind, the first of which is number `first`."""
+    texts = [texts_of(item) for item in group]
+    wants_offsets = not isinstance(group[0], TextInput)
+    all_ids, all_offsets = _tokenize(
+        tokenizer, [text for own in texts for text in own], offsets=wants_offsets
+    )
+    at = 0
+    for row, (item, own) in enumerate(zip(group, texts, strict=True), start=first):
+        ids = [np.asarray(all_ids[at + part], dtype=np.int32) for part in range(len(own))]
+        offsets = all_offsets[at : at + len(own)] if wants_offsets else ()
+        at += len(own)
+        if isinstance(item, TextInput):
+            yield from _text_windows(ids[0], row, layout)
+        elif isinstance(item, WordsInput):
+            yield from _word_windows(ids[0], offsets[0], item, row, layout)
+        else:
+            yield from part_windows(item, Tokens(ids, offsets, _encoder(tokenizer)), row, layout)
+
+
+def _encoder(tokenizer: Any) -> Any:
+    """Return the function from one short text to its ids, for the marks around stretches."""
+    return lambda text: list(_tokenize(tokenizer, text, offsets=False)[0])
+
+
 def _tokenize(
-    tokenizer: Any, texts: list[str], *, offsets: bool
-) -> tuple[Sequence[Sequence[int]], Sequence[Sequence[tuple[int, int]]]]:
+    tokenizer: Any, texts: list[str] | str, *, offsets: bool
+) -> tuple[Sequence[Any], Sequence[Sequence[tuple[int, int]]]]:
     """Return ids and, where asked for, offsets of each text, without special tokens.
 
-    A tokenizer of transformers and one read from its file give the same.
+    A tokenizer of transformers and one read from its file give the same. For a bare text its ids
+    alone are returned.
     """
     if isinstance(tokenizer, FileTokenizer):
-        return tokenizer.encode(texts, offsets=offsets)
+        ids, spans = tokenizer.encode([texts] if isinstance(texts, str) else texts, offsets=offsets)
+        return (ids[0] if isinstance(texts, str) else ids), spans
     encoded = tokenizer(
         texts,
         add_special_tokens=False,
@@ -171,24 +136,16 @@ def _grouped(inputs: Iterable[Inputs]) -> Iterator[tuple[int, list[Inputs]]]:
         yield first, group
 
 
-def _window_starts(tokens: int, room: int, reading: Reading) -> range:
-    if tokens <= room or reading.long_text == "truncate":
-        return range(0, 1)
-    step = room - reading.stride
-    return range(0, tokens - reading.stride, step)
+def _starts(tokens: int, layout: Layout) -> range:
+    reading = layout.reading
+    return window_starts(tokens, layout.room, stride=reading.stride, long_text=reading.long_text)
 
 
-def _framed(ids: np.ndarray, frame: Frame) -> np.ndarray:
-    return np.concatenate([frame.before, ids, frame.after]).astype(np.int32)
-
-
-def _text_windows(
-    ids: np.ndarray, row: int, layout: tuple[Frame, int, Reading]
-) -> Iterator[Window]:
-    frame, room, reading = layout
-    starts = _window_starts(len(ids), room, reading)
+def _text_windows(ids: np.ndarray, row: int, layout: Layout) -> Iterator[Window]:
+    starts = _starts(len(ids), layout)
     for start in starts:
-        yield Window(_framed(ids[start : start + room], frame), row, 1.0 / len(starts))
+        framed = layout.frame.around(ids[start : start + layout.room])
+        yield Window(framed, row, 1.0 / len(starts))
 
 
 def _word_windows(
@@ -196,35 +153,36 @@ def _word_windows(
     offsets: Sequence[tuple[int, int]],
     inputs: WordsInput,
     row: int,
-    layout: tuple[Frame, int, Reading],
+    layout: Layout,
 ) -> Iterator[Window]:
-    frame, room, reading = layout
+    frame, room = layout.frame, layout.room
     first = first_tokens(offsets, inputs)
-    starts = np.array(_window_starts(len(ids), room, reading))
+    starts = np.array(_starts(len(ids), layout))
     ends = np.minimum(starts + room, len(ids))
     context = np.minimum(first[:, None] - starts, ends - 1 - first[:, None])  # (words, windows)
     home = np.where((first >= 0) & (context.max(axis=1) >= 0), context.argmax(axis=1), -1)
     leader = _leaders(first)
     leads = leader == np.arange(len(first))
-    shapes = _token_shapes(offsets, inputs) if reading.case_shape else None
+    shapes = _token_shapes(offsets, inputs) if layout.reading.case_shape else None
     for number, start in enumerate(starts):
         words = np.flatnonzero((home == number) & leads)
         followers = np.flatnonzero((home == number) & ~leads)
-        window_shapes = None
-        if shapes is not None:
-            window_shapes = np.zeros(int(ends[number] - start) + len(frame), dtype=np.int8)
-            window_shapes[len(frame.before) :][: ends[number] - start] = shapes[
-                start : ends[number]
-            ]
         yield Window(
-            _framed(ids[start : start + room], frame),
+            frame.around(ids[start : start + room]),
             row,
             1.0 / len(starts),
             words,
             first[words] - start + len(frame.before),
-            window_shapes,
+            None if shapes is None else _framed_shapes(shapes[start : ends[number]], frame),
             np.stack([followers, leader[followers]], axis=1),
         )
+
+
+def _framed_shapes(shapes: np.ndarray, frame: Frame) -> np.ndarray:
+    """Return the shapes of a window's tokens with 0 for its special ones."""
+    framed = np.zeros(len(shapes) + len(frame), dtype=np.int8)
+    framed[len(frame.before) :][: len(shapes)] = shapes
+    return framed
 
 
 def _leaders(first: np.ndarray) -> np.ndarray:

@@ -39,19 +39,30 @@ def hidden_states(encoder: Any, batch: Batch, *, added: torch.Tensor | None = No
     """
     ids, mask = batch["input_ids"], batch["attention_mask"]
     if not can_pack(encoder):
+        types = type_inputs(encoder, batch)
         if added is None:
-            return encoder(ids, attention_mask=mask)[0]
+            return encoder(ids, attention_mask=mask, **types)[0]
         words = encoder.get_input_embeddings()(ids)
-        return encoder(inputs_embeds=words + added.to(words.dtype), attention_mask=mask)[0]
+        embedded = words + added.to(words.dtype)
+        return encoder(inputs_embeds=embedded, attention_mask=mask, **types)[0]
     layout = Layout.of(mask)
     first = 0
     with _own_precision() as precision:
         if "states" in batch:
             hidden, first = batch["states"].float(), int(batch["first_layer"])
         else:
-            hidden = _embed(encoder, ids, layout, added)
+            hidden = _embed(encoder, batch, layout, added)
         hidden = _climb(encoder, hidden, layout, range(first, _depth(encoder)), precision)
         return layout.pad(hidden).view(layout.rows, layout.width, -1)
+
+
+def type_inputs(encoder: Any, batch: Batch) -> Batch:
+    """Return the batch's `token_type_ids`, where it has them and the encoder tells types apart.
+
+    A tokenizer may mark the second text though its model cannot (DistilBERT).
+    """
+    can_tell = getattr(encoder.config, "type_vocab_size", 0) > 1
+    return {name: batch[name] for name in ("token_type_ids",) if can_tell and name in batch}
 
 
 def lower_states(encoder: Any, batch: Batch, layers: int) -> torch.Tensor:
@@ -61,7 +72,7 @@ def lower_states(encoder: Any, batch: Batch, layers: int) -> torch.Tensor:
     """
     layout = Layout.of(batch["attention_mask"])
     with _own_precision() as precision:
-        hidden = _embed(encoder, batch["input_ids"], layout, None)
+        hidden = _embed(encoder, batch, layout, None)
         return _climb(encoder, hidden, layout, range(layers), precision)
 
 
@@ -89,15 +100,17 @@ def _depth(encoder: Any) -> int:
     return len(encoder.encoder.layer)
 
 
-def _embed(
-    encoder: Any, ids: torch.Tensor, layout: Layout, added: torch.Tensor | None
-) -> torch.Tensor:
+def _embed(encoder: Any, batch: Batch, layout: Layout, added: torch.Tensor | None) -> torch.Tensor:
     """Return (N, H): word, position and segment embeddings summed, normalised, dropped out."""
     tables = encoder.embeddings
     positions = torch.arange(layout.width).repeat(layout.rows) + first_position(encoder.config)
-    words = tables.word_embeddings(layout.pack(ids.flatten()))
+    words = tables.word_embeddings(layout.pack(batch["input_ids"].flatten()))
     places = tables.position_embeddings(layout.pack(positions))
-    hidden = words + places + tables.token_type_embeddings.weight[0]
+    if types := type_inputs(encoder, batch):
+        segments = tables.token_type_embeddings(layout.pack(types["token_type_ids"].flatten()))
+    else:
+        segments = tables.token_type_embeddings.weight[0]
+    hidden = words + places + segments
     if added is not None:
         hidden = hidden + layout.pack(added.flatten(0, 1))
     return _drop(tables.LayerNorm(hidden), tables.dropout)

@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
 
 from tunesmith.core.environment import package_versions
-from tunesmith.core.examples import Inputs, WordsInput
-from tunesmith.model.encoding import Reading, Window
+from tunesmith.core.examples import Inputs
+from tunesmith.model.framing import Reading, Window
 
-KEY_VERSION = 1
+KEY_VERSION = 2
 """Goes up when the same rows, tokenizer and reading would give other arrays."""
 
 NARROW_TOKENS = 2**16
@@ -29,7 +30,8 @@ class FlatWindows(Sequence[Window]):
     """Windows in the order of their rows; in memory it is 28 bytes a window, 60 for word inputs.
 
     `lengths` (N,) are the tokens of each, `rows` (N,) the texts they came from, `answers` (N,) how
-    many rows of logits each gives. `arrays` is what `pack_windows` gave, put together.
+    many rows of logits each gives, `slots` (N,) which choice or text of its row each shows, where
+    there are several. `arrays` is what `pack_windows` gave, put together.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -38,8 +40,11 @@ class FlatWindows(Sequence[Window]):
         self.lengths = arrays["lengths"].astype(np.int64)
         self.rows = np.asarray(arrays["rows"])
         self.has_words = "words" in arrays
+        self.has_ends = "ends" in arrays
         self.answers = np.asarray(arrays["answers"])
+        self.slots = self._optional("slots")
         self._shares = np.asarray(arrays["shares"])
+        self._seconds, self._marks = self._optional("seconds"), self._optional("marks")
         self._starts = _starts(self.lengths)
         if self.has_words:
             self._first_words = _starts(self.answers)
@@ -60,21 +65,26 @@ class FlatWindows(Sequence[Window]):
             return self.take(np.arange(len(self))[index])
         at = range(len(self))[index]
         tokens = self._stretch(self._starts, self.lengths, at)
-        ids = self.arrays["ids"][tokens].astype(np.int32)
-        row, share = int(self.rows[at]), float(self._shares[at])
+        window = Window(
+            ids=self.arrays["ids"][tokens].astype(np.int32),
+            row=int(self.rows[at]),
+            share=float(self._shares[at]),
+            second=0 if self._seconds is None else int(self._seconds[at]),
+            slot=None if self.slots is None else int(self.slots[at]),
+            marks=None if self._marks is None else self._marks[at].astype(np.int64),
+        )
         if not self.has_words:
-            return Window(ids, row, share)
+            return window
         words = self.words_of(at)
         followers = self._stretch(self._first_followers, self._follower_counts, at)
-        shapes = self.arrays.get("shapes")
-        return Window(
-            ids,
-            row,
-            share,
-            self.arrays["words"][words].astype(np.int64),
-            self.arrays["positions"][words].astype(np.int64),
-            None if shapes is None else np.array(shapes[tokens]),
-            self.arrays["followers"][followers].astype(np.int64),
+        shapes, ends = self.arrays.get("shapes"), self.arrays.get("ends")
+        return replace(
+            window,
+            words=self.arrays["words"][words].astype(np.int64),
+            positions=self.arrays["positions"][words].astype(np.int64),
+            shapes=None if shapes is None else np.array(shapes[tokens]),
+            followers=self.arrays["followers"][followers].astype(np.int64),
+            ends=None if ends is None else ends[words].astype(np.int64),
         )
 
     def words_of(self, index: int) -> slice:
@@ -85,12 +95,16 @@ class FlatWindows(Sequence[Window]):
         """Return a view of the windows at `indices`; no token is copied."""
         view = object.__new__(FlatWindows)
         view.__dict__ |= self.__dict__
-        names = ["lengths", "rows", "answers", "_shares", "_starts"]
+        names = ["lengths", "rows", "answers", "slots", "_shares", "_starts", "_seconds", "_marks"]
         if self.has_words:
             names += ["_first_words", "_follower_counts", "_first_followers"]
         for name in names:
-            setattr(view, name, getattr(self, name)[indices])
+            if (own := getattr(self, name)) is not None:
+                setattr(view, name, own[indices])
         return view
+
+    def _optional(self, name: str) -> np.ndarray | None:
+        return np.asarray(self.arrays[name]) if name in self.arrays else None
 
     @staticmethod
     def _stretch(starts: np.ndarray, counts: np.ndarray, at: int) -> slice:
@@ -105,7 +119,8 @@ def pack_windows(
 
     `ids` (tokens,), `lengths`, `rows`, `shares`, `answers` (N,); for word inputs also `words` and
     `positions` (answers,), `followers` (F, 2), `follower_counts` (N,), and `shapes` (tokens,) where
-    case shapes are used. `first_row` is added to each row.
+    case shapes are used. Where windows have them, `ends` (answers,), `seconds` and `slots` (N,) and
+    `marks` (N, 2). `first_row` is added to each row.
     """
     empty = [np.empty(0, dtype=token_type)]
     packed = {
@@ -124,8 +139,19 @@ def pack_windows(
         packed["positions"] = np.concatenate(positions).astype(np.int32)
         packed["followers"] = np.concatenate(followers).astype(np.int32)
         packed["follower_counts"] = np.array([len(part) for part in followers], dtype=np.int32)
+        ends = [window.ends for window in windows if window.ends is not None]
         if shapes:
             packed["shapes"] = np.concatenate(shapes).astype(np.int8)
+        if ends:
+            packed["ends"] = np.concatenate(ends).astype(np.int32)
+    if any(window.second for window in windows):
+        packed["seconds"] = np.array([window.second for window in windows], dtype=np.int32)
+    slots = [window.slot for window in windows if window.slot is not None]
+    if slots:
+        packed["slots"] = np.array(slots, dtype=np.int16)
+    marks = [window.marks for window in windows if window.marks is not None]
+    if marks:
+        packed["marks"] = np.stack(marks).astype(np.int32)
     return packed
 
 
@@ -137,7 +163,7 @@ def token_type(tokenizer: Any) -> np.dtype:
 def window_key(tokenizer: Any, inputs: Iterable[Inputs], reading: Reading) -> str:
     """Return 64 hexadecimal digits that are equal where the windows would be.
 
-    They depend on the texts and words in their order, on all that the tokenizer is made of, on the
+    They depend on the inputs in their order, on all that the tokenizer is made of, on the
     reading and on the versions of what computes.
     """
     digest = hashlib.sha256()
@@ -149,8 +175,7 @@ def window_key(tokenizer: Any, inputs: Iterable[Inputs], reading: Reading) -> st
     )
     digest.update(json.dumps(parts, sort_keys=True).encode())
     for item in inputs:
-        words = item.words if isinstance(item, WordsInput) else None
-        digest.update(repr((item.text, words)).encode())
+        digest.update(repr(item).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 

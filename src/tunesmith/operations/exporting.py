@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tunesmith.core.environment import package_versions
+from tunesmith.core.errors import SpecError
 from tunesmith.core.events import Said
 from tunesmith.operations.export import ExportResult, ExportSpec
 from tunesmith.operations.pruning import check_pruning, prune_bundle
@@ -30,6 +31,7 @@ from tunesmith.stages.export.parity import (
 )
 from tunesmith.store.bundles import Bundle, read_bundle, revise_bundle
 
+EXPORTED = ("classification", "multilabel", "ner")
 PACKAGES = ("tunesmith", "onnx", "onnxruntime")
 
 
@@ -42,6 +44,12 @@ def export_bundle(spec: ExportSpec, session: Session) -> ExportResult:
     is_pruned = check_pruning(spec)
     bundle = read_bundle(spec.bundle)
     pruned: dict[str, Any] = {}
+    if bundle.task.kind not in EXPORTED:
+        raise SpecError(
+            f"an export to ONNX reads one text a row ({', '.join(EXPORTED)}); "
+            f"this bundle is for {bundle.task.kind}",
+            hint=f"tunesmith predict {bundle.path} --engine torch",
+        )
     if is_pruned:
         bundle, pruned = prune_bundle(spec, session, bundle)
     source = load_engine(bundle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,11 +31,14 @@ from tunesmith.stages.tune.rows import Rows, make_rows
 from tunesmith.stages.tune.tracking import tracked
 from tunesmith.store.bundles import Bundle
 from tunesmith.store.run_folder import open_run_folder, removed_if_unstarted
+from tunesmith.tasks.structured import sample_row
+from tunesmith.tasks.task import HeadFamily, Task
 
 CANARY_ROWS = 128
 PROBLEM_TYPES = {
     "classification": "single_label_classification",
     "multilabel": "multi_label_classification",
+    "matching": "single_label_classification",
 }
 SELECTED_ON_VALID = (
     "Measured on the validation rows, which also chose the model: "
@@ -119,6 +123,9 @@ def _tune(
             emit=emit,
         )
         fitted = fit_method(job, spec.method)
+    if fitted.task is not None:
+        job = replace(job, task=fitted.task, engine=replace(engine, task=fitted.task))
+        prepared = replace(prepared, task=fitted.task)
     return Tuned(prepared, job, fitted, reasons)
 
 
@@ -176,9 +183,15 @@ def save_weights(folder: Path, engine: Engine) -> None:
     """Write an engine's model into a new folder, its outputs named; the tokenizer is not there."""
     folder.mkdir()
     id2label = dict(enumerate(engine.task.outputs()))
-    problem = PROBLEM_TYPES.get(engine.task.kind, "")
+    problem = _problem_type(engine.task)
     engine.model.to("cpu").save(folder, id2label=id2label, problem=problem)
     engine.model.to(engine.device)
+
+
+def _problem_type(task: Task) -> str:
+    """Return what transformers calls the problem; one score is a sigmoid, as a label of many is."""
+    is_score = task.kind == "matching" and not task.labels
+    return PROBLEM_TYPES.get("multilabel" if is_score else task.kind, "")
 
 
 def _manifest(spec: FitSpec, tuned: Tuned) -> dict[str, Any]:
@@ -191,7 +204,7 @@ def _manifest(spec: FitSpec, tuned: Tuned) -> dict[str, Any]:
         "pooling": model.pooling,
         "plain_transformers": {
             "lacks": list(model.lacks),
-            "note": _plain_note(model.lacks, prepared.task.kind),
+            "note": _plain_note(model.lacks, prepared.task.head),
         },
         "template": None,
         "thresholds": None,
@@ -203,17 +216,30 @@ def _manifest(spec: FitSpec, tuned: Tuned) -> dict[str, Any]:
     }
 
 
-def _plain_note(lacks: tuple[str, ...], kind: str) -> str:
-    loader = (
-        "AutoModelForTokenClassification" if kind == "ner" else "AutoModelForSequenceClassification"
-    )
-    if not lacks:
-        return f"`{loader}.from_pretrained('model')` gives the same labels."
-    return (
-        f"`{loader}.from_pretrained('model')` loads, without {', '.join(lacks)}: "
-        "the embedding of each word's case shape, added to the input embeddings. "
-        "Expect other labels where case matters."
-    )
+PLAIN_LOADERS = {
+    "tag": "AutoModelForTokenClassification",
+    "span": "AutoModelForQuestionAnswering",
+    "embed": "AutoModel",
+    "relate": "AutoModel",
+}
+"""What loads `model/` in plain transformers, by head family; the rest are sequence classifiers."""
+
+LACKING = {
+    "tag": "the embedding of each word's case shape, added to the input embeddings. "
+    "Expect other labels where case matters.",
+    "relate": "the linear layer on the states before the two marked stretches.",
+}
+"""What the files are that plain transformers does not load, by head family."""
+
+
+def _plain_note(lacks: tuple[str, ...], family: HeadFamily) -> str:
+    loader = PLAIN_LOADERS.get(family, "AutoModelForSequenceClassification")
+    load = f"`{loader}.from_pretrained('model')`"
+    if lacks:
+        return f"{load} loads, without {', '.join(lacks)}: {LACKING[family]}"
+    if family == "embed":
+        return f"{load} gives the states whose mean is a text's vector, as sentence-transformers."
+    return f"{load} gives the same answers."
 
 
 def _background(spec: FitSpec, tuned: Tuned, *, split: str, notes: list[str]) -> Background:
@@ -255,10 +281,12 @@ def _background(spec: FitSpec, tuned: Tuned, *, split: str, notes: list[str]) ->
 
 
 def _next_commands(bundle: Bundle, prepared: Prepared) -> tuple[str, ...]:
-    sample = (prepared.splits.test or prepared.splits.valid)[0].inputs.text
-    text = json.dumps(sample[:60], ensure_ascii=False).replace("$", "\\$").replace("`", "\\`")
+    sample = (prepared.splits.test or prepared.splits.valid)[0].inputs
+    fields = prepared.task.input_fields(sample)
+    text = json.dumps(sample.text[:60], ensure_ascii=False).replace("$", "\\$").replace("`", "\\`")
+    row = sample_row(fields)
     return (
-        f"tunesmith predict {bundle.path} {text}",
+        f"tunesmith predict {bundle.path} {text if len(fields) == 1 else shlex.quote(row)}",
         f"tunesmith evaluate {bundle.path} TEST",
         f"xdg-open {bundle.path}/report.html",
     )

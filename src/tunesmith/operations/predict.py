@@ -18,6 +18,7 @@ from tunesmith.core.operation import Operation
 from tunesmith.core.spec import Spec
 
 if TYPE_CHECKING:
+    from tunesmith.core.examples import Inputs
     from tunesmith.runtime.caching import AnswerCache
     from tunesmith.runtime.engine import Engine
     from tunesmith.session import Session
@@ -132,7 +133,7 @@ def run(spec: PredictSpec, session: Session) -> PredictResult:
     cache = AnswerCache(spec.cache)
     with _answering(spec, session, bundle) as (engine, name):
         started = time.perf_counter()
-        rows = _answer_rows(engine, _pairs(spec, engine), cache, all_scores=spec.all_scores)
+        rows = _answer_rows(engine, _inputs(spec, engine), cache, all_scores=spec.all_scores)
         kept = tuple(rows) if spec.out is None else ()
         count = len(kept) if spec.out is None else _write(spec, session, rows)
         seconds = time.perf_counter() - started
@@ -182,15 +183,15 @@ def _computable(precision: str, session: Session) -> str:
     return precision
 
 
-def _pairs(spec: PredictSpec, engine: Engine) -> Iterable[tuple[str, Any]]:
-    """Return the texts to answer with their inputs."""
+def _inputs(spec: PredictSpec, engine: Engine) -> Iterable[Inputs]:
+    """Return the inputs to answer."""
     if spec.texts:
-        return ((text, engine.task.inputs_of(text)) for text in spec.texts)
+        return map(engine.task.inputs_of, spec.texts)
     from tunesmith.operations.reading import stream_for
 
     source = spec.data or "-"
     examples = stream_for(engine.task, source, columns=spec.column, kind=spec.format)
-    return ((example.inputs.text, example.inputs) for example in examples)
+    return (example.inputs for example in examples)
 
 
 def _write(spec: PredictSpec, session: Session, rows: Iterable[dict[str, Any]]) -> int:
@@ -208,20 +209,21 @@ def _write(spec: PredictSpec, session: Session, rows: Iterable[dict[str, Any]]) 
 
 
 def _answer_rows(
-    engine: Engine, pairs: Iterable[tuple[str, Any]], cache: AnswerCache, *, all_scores: bool
+    engine: Engine, inputs: Iterable[Inputs], cache: AnswerCache, *, all_scores: bool
 ) -> Iterator[dict[str, Any]]:
-    """Yield `{"text", …answer}` for each (text, inputs), holding one chunk of texts at a time."""
+    """Yield `{…inputs, …answer}` for each row, holding one chunk of them at a time."""
     from tunesmith.runtime.caching import answer_cached
 
-    waiting: deque[str] = deque()
+    waiting: deque[Inputs] = deque()
 
-    def inputs() -> Iterator[Any]:
-        for text, item in pairs:
-            waiting.append(text)
+    def noted() -> Iterator[Inputs]:
+        for item in inputs:
+            waiting.append(item)
             yield item
 
-    for reply in answer_cached(engine, inputs(), cache):
-        yield {"text": waiting.popleft(), **reply.to_json(all_scores=all_scores)}
+    for reply in answer_cached(engine, noted(), cache):
+        given = engine.task.input_fields(waiting.popleft())
+        yield {**given, **reply.to_json(all_scores=all_scores)}
 
 
 OPERATION = Operation(

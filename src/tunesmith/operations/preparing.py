@@ -16,7 +16,7 @@ from tunesmith.core.recipe import ModelRecipe
 from tunesmith.data.fingerprints import fingerprint_examples
 from tunesmith.data.splits import Splits
 from tunesmith.model.backbones import Backbone
-from tunesmith.model.encoding import Reading
+from tunesmith.model.framing import Reading
 from tunesmith.model.windows import FlatWindows
 from tunesmith.operations.tokens import Tokens, read_splits
 from tunesmith.session import Session
@@ -52,7 +52,7 @@ def prepare(
 
     With `tokens` the windows that the check makes of train and valid are kept for tuning.
     """
-    task = make_task(spec.task, columns=spec.column)
+    task = make_task(spec.task, columns=spec.column, pairs=spec.model.pairs)
     session.emit(Said(f"reading {spec.data}"))
     splits = session.examples(
         spec.data,
@@ -111,4 +111,5 @@ def choose_reading(recipe: ModelRecipe, backbone: Backbone, task: Task, *, metho
         stride=stride,
         long_text=recipe.long_text,
         case_shape=task.head == "tag" and method != "probe" and wants_shape,
+        apart=task.head == "embed",
     )

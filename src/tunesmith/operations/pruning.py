@@ -15,7 +15,7 @@ from tunesmith.core.events import Said
 from tunesmith.core.examples import Example, Place
 from tunesmith.core.spec import build_spec
 from tunesmith.data.folders import find_split_files
-from tunesmith.model.encoding import Reading
+from tunesmith.model.framing import Reading
 from tunesmith.model.tokenizers import TOKENIZER_FILE, read_tokenizer
 from tunesmith.model.trimming import (
     drop_layers,
@@ -102,6 +102,7 @@ def _drop_layers(
     short.tokenizer.save_pretrained(backbone)
     session.emit(Said(f"tuning the {left} layers that are left for {RETUNE_EPOCHS} epochs"))
     settings = {**Reading(**reading).to_json(), "pooling": bundle.manifest["pooling"]}
+    del settings["apart"]  # no setting: it follows from the task
     wishes = {
         "data": data,
         "task": task.kind,

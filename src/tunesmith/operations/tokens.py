@@ -17,7 +17,7 @@ from tunesmith.core.events import Event, Progress, Said, Warned
 from tunesmith.core.examples import Example
 from tunesmith.data.splits import Splits
 from tunesmith.model.backbones import Backbone
-from tunesmith.model.encoding import Reading, Window, find_frame
+from tunesmith.model.framing import Reading, Window, find_frame
 from tunesmith.model.windows import FlatWindows, pack_windows, token_type, window_key
 from tunesmith.stages.check.tokens import (
     FIGURES,

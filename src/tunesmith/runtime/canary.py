@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tunesmith.core.examples import Example, Inputs, Place, Span
+from tunesmith.core.examples import Example, Inputs, Place
 from tunesmith.runtime.engine import Engine, score
+from tunesmith.tasks.structured import read_inputs
 from tunesmith.tasks.task import Task
 
 DECIMALS = 5
@@ -34,16 +35,19 @@ def make_canary(engine: Engine, examples: Sequence[Example]) -> str:
 
     `gold` is there too where the example has it.
     """
-    inputs = [engine.task.inputs_of(example.inputs.text) for example in examples]
+    task = engine.task
+    rows = [task.input_fields(example.inputs) for example in examples]
+    inputs = [read_inputs(task, row) for row in rows]
     lines = []
-    for example, item, scores in zip(examples, inputs, score(engine, inputs), strict=True):
+    for number, scores in enumerate(score(engine, inputs)):
+        gold = examples[number].gold
         fields = {
-            "text": item.text,
-            "answer": engine.task.answer(scores, item).to_json(),
+            **rows[number],
+            "answer": task.answer(scores, inputs[number]).to_json(),
             "logits": np.round(scores, DECIMALS).tolist(),
         }
-        if example.gold is not None:
-            fields["gold"] = _gold_to_json(example.gold)
+        if gold is not None:
+            fields["gold"] = task.gold_fields(gold)
         lines.append(json.dumps(fields, ensure_ascii=False))
     return "".join(f"{line}\n" for line in lines)
 
@@ -56,9 +60,8 @@ def read_canary(path: Path, task: Task) -> list[CanaryRow]:
         if not line:
             continue
         fields = json.loads(line)
-        inputs = task.inputs_of(fields["text"])
-        place = Place(path.name, number)
-        rows.append(CanaryRow(inputs, np.array(fields["logits"]), _example(fields, task, place)))
+        inputs, example = _read_row(fields, task, Place(path.name, number))
+        rows.append(CanaryRow(inputs, np.array(fields["logits"]), example))
     return rows
 
 
@@ -76,17 +79,15 @@ def canary_difference(engine: Engine, path: Path) -> float:
     return max(differences, default=0.0)
 
 
-def _gold_to_json(gold: Any) -> Any:
-    """Return a gold answer as a row holds it: a label, labels, or spans."""
-    if isinstance(gold, str):
-        return gold
-    return [asdict(item) if isinstance(item, Span) else item for item in gold]
-
-
-def _example(fields: dict[str, Any], task: Task, place: Place) -> Example | None:
+def _read_row(fields: dict[str, Any], task: Task, place: Place) -> tuple[Inputs, Example | None]:
+    """Return the inputs of a canary row, and its example where the gold answer is known."""
+    roles = (*task.input_roles, *task.extra_roles)
+    row = {role: fields[role] for role in roles if role in fields}
+    inputs = read_inputs(task, row, place=place)
     if "gold" not in fields:
-        return None
-    roles = {task.input_roles[0]: fields["text"], task.gold_roles[0]: fields["gold"]}
-    row = {task.columns.get(role, role): value for role, value in roles.items()}
-    example, _ = task.read(row, place=place)
-    return example
+        return inputs, None
+    gold = fields["gold"]
+    own = gold if isinstance(gold, dict) else {task.gold_roles[0]: gold}
+    named = {task.columns.get(role, role): value for role, value in {**row, **own}.items()}
+    example, _ = task.read(named, place=place)
+    return inputs, example

@@ -14,11 +14,12 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from tunesmith.core.answers import Answer
-from tunesmith.core.examples import Inputs, WordsInput
+from tunesmith.core.examples import Inputs
 from tunesmith.model.batching import Arrays, collate_arrays, plan_batches
-from tunesmith.model.encoding import Reading, Window, encode_windows
+from tunesmith.model.encoding import encode_windows
+from tunesmith.model.framing import Reading, Window
+from tunesmith.runtime.merging import merge_windows
 from tunesmith.runtime.onnx_model import OnnxModel
-from tunesmith.tasks.ner import continued_scores
 from tunesmith.tasks.task import Task
 
 Output: TypeAlias = Literal["logits", "vectors"]
@@ -30,7 +31,6 @@ more time a token) and memory stays flat (blocks of many sizes tear holes into t
 GPU_BATCH_TOKENS = 4096
 CHUNK_ROWS = 1024
 CHUNK_CHARACTERS = 1_000_000
-CERTAIN_LOGIT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def answer(engine: Engine, inputs: Iterable[Inputs]) -> Iterator[Answer]:
 
 
 def score(engine: Engine, inputs: Sequence[Inputs]) -> list[np.ndarray]:
-    """Return the raw outputs of each input: (C,) logits, or (words, C) for tagging."""
+    """Return the raw outputs of each input, in the shapes that `merge_windows` names."""
     windows = list(encode_windows(engine.tokenizer, inputs, engine.reading))
     return score_windows(engine, windows, inputs)
 
@@ -67,38 +67,8 @@ def score_windows(
 ) -> list[np.ndarray]:
     """Return what `score` does from windows that are encoded already."""
     batches = _run(engine, windows, "logits")
-    return merge_windows(batches, inputs, outputs=len(engine.task.outputs()))
-
-
-def merge_windows(
-    batches: Iterable[tuple[Sequence[Window], np.ndarray]],
-    inputs: Sequence[Inputs],
-    *,
-    outputs: int,
-) -> list[np.ndarray]:
-    """Return the raw outputs of each input from those of its windows, whatever order they come in.
-
-    Logits of a long text are averaged by token count; each word is read in its own window. A word
-    that no token stands for is certainly outside any entity.
-    """
-    merged = [_blank(item, outputs) for item in inputs]
-    weights = np.zeros(len(inputs))
-    for windows, logits in batches:
-        if windows[0].words is None:
-            for window, row_logits in zip(windows, logits, strict=True):
-                merged[window.row] += row_logits * len(window.ids)
-                weights[window.row] += len(window.ids)
-        else:
-            edges = np.cumsum([window.answers for window in windows])[:-1]
-            for window, word_logits in zip(windows, np.split(logits, edges), strict=True):
-                words = merged[window.row]
-                words[window.words] = word_logits
-                if window.followers is not None:
-                    followers, owners = window.followers.T
-                    words[followers] = continued_scores(words[owners])
-    for row in np.flatnonzero(weights):
-        merged[row] /= weights[row]
-    return merged
+    family, outputs = engine.task.head, len(engine.task.outputs())
+    return merge_windows(batches, inputs, family=family, outputs=outputs)
 
 
 def window_vectors(engine: Engine, windows: Sequence[Window]) -> np.ndarray:
@@ -150,11 +120,3 @@ def _computing(engine: Engine, output: Output) -> contextlib.AbstractContextMana
     from tunesmith.runtime.torch_model import computing  # noqa: PLC0415 (imports torch)
 
     return computing(engine.model, output, device=engine.device, precision=engine.precision)
-
-
-def _blank(item: Inputs, outputs: int) -> np.ndarray:
-    if not isinstance(item, WordsInput):
-        return np.zeros(outputs)
-    scores = np.zeros((len(item.words), outputs))
-    scores[:, 0] = CERTAIN_LOGIT
-    return scores

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import DataError
-from tunesmith.model.encoding import Reading
+from tunesmith.model.framing import Reading
 from tunesmith.runtime.engine import Engine
 from tunesmith.runtime.exports import Export
 from tunesmith.runtime.onnx_model import OnnxModel, load_onnx_model
@@ -26,7 +26,7 @@ def load_engine(
     import torch  # noqa: PLC0415 (seconds, and an ONNX engine does without)
 
     from tunesmith.model.backbones import load_tokenizer  # noqa: PLC0415 (imports transformers)
-    from tunesmith.model.heads import load_head  # noqa: PLC0415 (imports transformers)
+    from tunesmith.model.heads import load_head, output_count  # noqa: PLC0415 (imports transformers)
 
     if not isinstance(bundle, Bundle):
         bundle = read_bundle(bundle)
@@ -37,7 +37,8 @@ def load_engine(
     except KeyError as error:
         raise _unreadable(bundle, error) from error
     model = load_head(bundle.task.head, bundle.model_folder, pooling=pooling, reading=reading)
-    _check_outputs(bundle, model.linear.out_features)
+    if (outputs := output_count(model)) is not None:
+        _check_outputs(bundle, outputs)
     tokenizer = load_tokenizer(bundle.model_folder)
     return Engine(model.to(device).eval(), tokenizer, bundle.task, reading, device, precision)
 

@@ -7,21 +7,29 @@ from difflib import get_close_matches
 from typing import Any
 
 from tunesmith.core.errors import SpecError
+from tunesmith.tasks.choice import Choice
 from tunesmith.tasks.classification import Classification
+from tunesmith.tasks.matching import Matching
 from tunesmith.tasks.multilabel import MultiLabel
 from tunesmith.tasks.ner import Ner
-from tunesmith.tasks.task import Task
+from tunesmith.tasks.qa import Qa
+from tunesmith.tasks.relation import Relation
+from tunesmith.tasks.task import Pairs, Task
 
-TASKS: dict[str, type] = {task.kind: task for task in (Classification, MultiLabel, Ner)}
+TASKS: dict[str, type] = {
+    task.kind: task for task in (Classification, MultiLabel, Ner, Matching, Relation, Qa, Choice)
+}
 
 
-def make_task(kind: str, *, columns: Mapping[str, str] | None = None) -> Task:
-    """Return the task `kind` with no labels yet.
+def make_task(
+    kind: str, *, columns: Mapping[str, str] | None = None, pairs: Pairs = "auto"
+) -> Task:
+    """Return the task `kind` with no labels yet, reading two texts as `pairs` says.
 
     Raises `SpecError` where the column mapping names a role that the task does not have.
     """
-    task = TASKS[kind](columns=dict(columns or {}))
-    roles = {*task.input_roles, *task.gold_roles, *EXTRA_ROLES.get(kind, ()), "id", "group"}
+    task: Task = TASKS[kind](columns=dict(columns or {})).with_pairs(pairs)
+    roles = {*task.input_roles, *task.gold_roles, *task.extra_roles, "id", "group"}
     unknown = sorted(set(task.columns) - roles)
     if unknown:
         near = get_close_matches(unknown[0], sorted(roles), n=1, cutoff=0.5) or task.gold_roles
@@ -36,8 +44,5 @@ def make_task(kind: str, *, columns: Mapping[str, str] | None = None) -> Task:
 def task_from_json(fields: Mapping[str, Any]) -> Task:
     """Return the task that `Task.to_json` wrote."""
     settings = {key: value for key, value in fields.items() if key != "kind"}
-    settings["labels"] = tuple(settings["labels"])
-    return TASKS[fields["kind"]](**settings)
-
-
-EXTRA_ROLES = {"ner": ("tokens", "tags")}
+    tuples = {name: tuple(value) for name, value in settings.items() if isinstance(value, list)}
+    return TASKS[fields["kind"]](**{**settings, **tuples})

@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
-from tunesmith.core.answers import LabelAnswer
 from tunesmith.core.errors import Problem
 from tunesmith.core.examples import Example, Inputs, Place, TextInput
-from tunesmith.core.measures import Measure
-from tunesmith.measure.calibration import calibration_bins, expected_calibration_error
-from tunesmith.measure.classes import (
-    averaged_scores,
-    class_scores,
-    class_statistics,
-    confusion_counts,
-    confusion_outcomes,
-)
-from tunesmith.measure.intervals import bootstrap_intervals
-from tunesmith.tasks.labels import find_label, softmax, sort_labels
+from tunesmith.tasks.labelled import OneLabel
 from tunesmith.tasks.rows import Reader
-from tunesmith.tasks.task import HeadFamily, Labelled, Marks
-
-UNKNOWN = "(a label the model does not know)"
+from tunesmith.tasks.task import HeadFamily
 
 
 @dataclass(frozen=True)
-class Classification(Labelled):
-    """Rows `text, label`. Labels are kept in natural order (`2` before `10`)."""
+class Classification(OneLabel):
+    """Rows `text, label`."""
 
     kind: ClassVar[str] = "classification"
     head: ClassVar[HeadFamily] = "classify"
-    selection: ClassVar[str] = "accuracy"
     input_roles: ClassVar[tuple[str, ...]] = ("text",)
-    gold_roles: ClassVar[tuple[str, ...]] = ("label",)
 
     def read(self, row: Mapping[str, Any], *, place: Place) -> tuple[Example | None, list[Problem]]:
         """Return the example of one row; a row without the label column has no gold answer."""
@@ -54,100 +37,6 @@ class Classification(Labelled):
         """Return the text as the only input."""
         return TextInput(text)
 
-    def with_labels_of(self, examples: Iterable[Example]) -> Classification:
-        """Return this task with the labels of `examples` in natural order."""
-        return replace(self, labels=sort_labels({ex.gold for ex in examples if ex.gold}))
-
-    def outputs(self) -> tuple[str, ...]:
-        """Return one output a label."""
-        return self.labels
-
-    def target(self, example: Example) -> int:
-        """Return the index of the gold label."""
-        return self.labels.index(example.gold)
-
-    def strata(self, example: Example) -> tuple[str, ...]:
-        """Return the one gold label."""
-        return (example.gold,) if example.gold else ()
-
-    def answer(self, scores: np.ndarray, inputs: Inputs) -> LabelAnswer:  # noqa: ARG002
-        """Return the most probable label; `scores` are (C,) logits."""
-        probabilities = softmax(scores)
-        best = int(probabilities.argmax())
-        by_label = dict(zip(self.labels, probabilities.tolist(), strict=True))
-        return LabelAnswer(self.labels[best], float(probabilities[best]), by_label)
-
-    def mark(
-        self, examples: Sequence[Example], answers: Sequence[LabelAnswer], *, seed: int = 0
-    ) -> Marks:
-        """Return accuracy, F1 averages, the confusion matrix and calibration (95 % bootstrap).
-
-        A gold label that the model was not trained on gets a class of its own and can never be
-        right.
-        """
-        foreign = sort_labels({ex.gold for ex in examples} - set(self.labels))
-        labels = self.labels + foreign
-        index = {label: number for number, label in enumerate(labels)}
-        gold = np.array([index[ex.gold] for ex in examples], dtype=np.int64)
-        predicted = np.array([index.get(a.label, -1) for a in answers], dtype=np.int64)
-        confidence = np.array([a.confidence for a in answers], dtype=np.float64)
-        labels, gold, predicted = _with_unheard(labels, gold, predicted)
-
-        confusion = confusion_counts(gold, predicted, classes=len(labels))
-        hits, wrongly, missed = confusion_outcomes(confusion)
-        statistic = class_statistics(gold, predicted, classes=len(labels))
-        values = statistic(np.ones(len(gold), dtype=np.int64))
-        intervals = bootstrap_intervals(statistic, len(gold), seed=seed)
-        measures = {
-            name: Measure(value, "ratio", len(gold), *intervals[name])
-            for name, value in values.items()
-        }
-        correct = gold == predicted
-        measures["ece"] = Measure(
-            expected_calibration_error(confidence, correct), "ratio", len(gold)
-        )
-        order = np.argsort(-confidence, kind="stable")
-        return Marks(
-            measures=measures,
-            headline=("accuracy", "macro_f1"),
-            classes=class_scores(labels, hits, wrongly, missed),
-            averages=averaged_scores(hits, wrongly, missed),
-            confusion=confusion,
-            confusion_labels=labels,
-            tokens=(),
-            bins=calibration_bins(confidence, correct),
-            wrong=tuple(int(row) for row in order if not correct[row]),
-        )
-
-    def selection_score(self, examples: Sequence[Example], answers: Sequence[LabelAnswer]) -> float:
-        """Return the accuracy; 0.0 without rows."""
-        hits = sum(ex.gold == a.label for ex, a in zip(examples, answers, strict=True))
-        return hits / len(examples) if examples else 0.0
-
     def ask(self, inputs: Inputs) -> str:
         """Return the text with the label names to choose from."""
-        options = "\n".join(f"- {label}" for label in self.labels)
-        return f"Which label fits the text best?\n{options}\n\nText: {inputs.text}\nLabel:"
-
-    def hear(self, reply: str, inputs: Inputs) -> LabelAnswer:  # noqa: ARG002
-        """Return the label that the reply names first, or an empty label."""
-        label = find_label(reply, self.labels)
-        scores = {name: float(name == label) for name in self.labels}
-        return LabelAnswer(label or "", float(label is not None), scores)
-
-    def show_gold(self, example: Example) -> str:
-        """Return the gold label."""
-        return example.gold or ""
-
-    def show_answer(self, answer: LabelAnswer) -> str:
-        """Return the predicted label."""
-        return answer.label
-
-
-def _with_unheard(
-    labels: tuple[str, ...], gold: np.ndarray, predicted: np.ndarray
-) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Give answers outside the labels (an unusable text reply) a class of their own."""
-    if (predicted >= 0).all():
-        return labels, gold, predicted
-    return (*labels, UNKNOWN), gold, np.where(predicted < 0, len(labels), predicted)
+        return f"Which label fits the text best?\n{self._options()}\n\nText: {inputs.text}\nLabel:"

@@ -47,6 +47,16 @@ def find_label(reply: str, labels: Sequence[str]) -> str | None:
     return min(found)[2] if found else None
 
 
+def first_number(reply: str) -> float | None:
+    """Return the first number that a text reply names, or None.
+
+    >>> first_number("I would say 3.5 of 5.")
+    3.5
+    """
+    found = re.search(r"[-+]?\d+(?:\.\d+)?", reply)
+    return float(found[0]) if found else None
+
+
 def _natural_key(label: str) -> list[tuple[int, int, str]]:
     parts = re.split(r"(\d+)", label)
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]

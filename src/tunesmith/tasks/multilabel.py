@@ -162,10 +162,6 @@ class MultiLabel(Labelled):
         """Return the predicted labels."""
         return list(answer.labels)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the shared fields and the threshold."""
-        return {**super().to_json(), "threshold": self.threshold}
-
     def _read_labels(self, reader: Reader) -> tuple[str, ...]:
         labels = []
         for item in reader.items("labels") or []:

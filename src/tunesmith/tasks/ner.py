@@ -49,6 +49,11 @@ class Ner(Labelled):
     selection: ClassVar[str] = "strict_f1"
     input_roles: ClassVar[tuple[str, ...]] = ("text",)
     gold_roles: ClassVar[tuple[str, ...]] = ("entities",)
+    extra_roles: ClassVar[tuple[str, ...]] = ("tokens", "tags")
+
+    def gold_role(self, row: Mapping[str, Any]) -> str:
+        """Return `tags` for a row of words, else `entities`."""
+        return "tags" if self.columns.get("tokens", "tokens") in row else "entities"
 
     def read(self, row: Mapping[str, Any], *, place: Place) -> tuple[Example | None, list[Problem]]:
         """Return the example of one row, whichever of the two formats it has."""

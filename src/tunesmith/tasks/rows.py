@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -10,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from tunesmith.core.errors import Problem
-from tunesmith.core.examples import Place
+from tunesmith.core.examples import Place, Span
 
 Row = Mapping[str, Any]
 LIST_SEPARATORS = ("|", ";", ",")
@@ -33,11 +34,15 @@ class Reader:
         """Tell whether the row has a value for `role`."""
         return self.row.get(self._column(role)) is not None
 
+    def has_value(self, role: str) -> bool:
+        """Tell whether that value is more than an empty cell."""
+        return self.has(role) and self.row[self._column(role)] != ""
+
     def text(self, role: str) -> str | None:
         """Return the role as text; numbers are written out, anything else is a problem."""
         column = self._column(role)
         if column not in self.row:
-            self._add_missing(role, column)
+            self.add_missing(role)
             return None
         value = self.row[column]
         text = as_text(value)
@@ -45,11 +50,25 @@ class Reader:
             self.add(f"column `{column}` must hold text", value)
         return text
 
+    def number(self, role: str) -> float | None:
+        """Return the role as a finite number; a text that writes one is read as it."""
+        column = self._column(role)
+        if column not in self.row:
+            self.add_missing(role)
+            return None
+        value = self.row[column]
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            found = float(value) if not isinstance(value, bool) else math.nan
+            if math.isfinite(found):
+                return found
+        self.add(f"column `{column}` must hold a number", value)
+        return None
+
     def items(self, role: str) -> list[Any] | None:
         """Return the role as a list; a string is read as JSON, or split at `|`, `;` or `,`."""
         column = self._column(role)
         if column not in self.row:
-            self._add_missing(role, column)
+            self.add_missing(role)
             return None
         value = self.row[column]
         if isinstance(value, str):
@@ -78,12 +97,39 @@ class Reader:
     def _column(self, role: str) -> str:
         return self.columns.get(role, role)
 
-    def _add_missing(self, role: str, column: str) -> None:
+    def add_missing(self, role: str) -> None:
+        """Add the problem that a role's column is not there, with a guess at what it is called."""
+        column = self._column(role)
         names = [str(name) for name in self.row]
         near = get_close_matches(column, names, n=1, cutoff=0.5)
         guess = f"--column {role}={near[0] if near else 'NAME'}"
         found = f"columns {', '.join(names)}; map another one with `{guess}`"
         self.problems.append(Problem(f"column `{column}` must be present", found, str(self.place)))
+
+
+def read_stretch(reader: Reader, role: str, *, text: str | None) -> Span | None:
+    """Return the stretch of `text` that a role gives as `{start, end}`, with its `type` if any.
+
+    Offsets that are not whole numbers, or outside the text, are problems of the reader, as is an
+    empty stretch.
+    """
+    column = reader.columns.get(role, role)
+    if column not in reader.row:
+        reader.add_missing(role)
+        return None
+    value = reader.row[column]
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        with contextlib.suppress(ValueError):
+            value = json.loads(value)
+    given = value if isinstance(value, Mapping) else {}
+    start, end = given.get("start"), given.get("end")
+    if type(start) is not int or type(end) is not int:
+        reader.add(f"column `{column}` must hold whole numbers `start` and `end`", value)
+        return None
+    if text is not None and not 0 <= start < end <= len(text):
+        reader.add(f"`{column}` must lie inside the text (0–{len(text)})", f"{start}–{end}")
+        return None
+    return Span(start, end, as_text(given.get("type")) or "")
 
 
 def as_text(value: object) -> str | None:

@@ -6,19 +6,20 @@ A task is a frozen value that is saved inside the bundle. It knows no model and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from tunesmith.core.answers import Answer
 from tunesmith.core.errors import Problem
-from tunesmith.core.examples import Example, Inputs, Place
+from tunesmith.core.examples import Example, Inputs, Place, Span
 from tunesmith.core.measures import Measure
 from tunesmith.measure.calibration import CalibrationBin
 from tunesmith.measure.classes import ClassScore
 
-HeadFamily = Literal["classify", "tag"]
+HeadFamily = Literal["classify", "tag", "span", "embed", "choose", "relate"]
+Pairs = Literal["auto", "together", "apart"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,25 @@ class Marks:
 class Task(Protocol):
     """One kind of problem with its labels in their fixed order.
 
-    `roles` are the columns a row needs, the gold ones last; `head` names the head family that
-    trains it; `selection` the measure that chooses the best checkpoint.
+    `input_roles` and `gold_roles` are the columns a row needs, `extra_roles` those it may have in
+    their place; `head` names the head family that trains it; `selection` the measure that chooses
+    the best checkpoint.
     """
 
     kind: ClassVar[str]
-    head: ClassVar[HeadFamily]
-    selection: ClassVar[str]
     input_roles: ClassVar[tuple[str, ...]]
     gold_roles: ClassVar[tuple[str, ...]]
+    extra_roles: ClassVar[tuple[str, ...]]
+
+    @property
+    def head(self) -> HeadFamily:
+        """The head family that trains it."""
+        ...
+
+    @property
+    def selection(self) -> str:
+        """The measure that chooses the best checkpoint."""
+        ...
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -70,12 +81,28 @@ class Task(Protocol):
         """Return this task with `columns` laid over its own."""
         ...
 
+    def with_pairs(self, pairs: Pairs) -> Task:
+        """Return this task with how it reads two texts, where it does: together, or apart."""
+        ...
+
+    def gold_role(self, row: Mapping[str, Any]) -> str:
+        """Return the role that holds the gold answer of a row of these columns."""
+        ...
+
     def read(self, row: Mapping[str, Any], *, place: Place) -> tuple[Example | None, list[Problem]]:
         """Return the example a row holds, or None and every problem of it."""
         ...
 
     def inputs_of(self, text: str) -> Inputs:
         """Return the inputs that one bare text stands for."""
+        ...
+
+    def input_fields(self, inputs: Inputs) -> dict[str, Any]:
+        """Return the inputs as a row holds them, by role."""
+        ...
+
+    def gold_fields(self, gold: Any) -> dict[str, Any]:
+        """Return a gold answer as a row holds it, by role."""
         ...
 
     def with_labels_of(self, examples: Iterable[Example]) -> Task:
@@ -87,7 +114,11 @@ class Task(Protocol):
         ...
 
     def target(self, example: Example) -> Any:
-        """Return what the head is trained on: a class index, a 0/1 list, or a tag index a word."""
+        """Return what the head is trained on.
+
+        That is a class index, a list of 0..1 or of one tag index a word, the (start, end)
+        characters of an answer, a score of 0..1, or the index of a choice.
+        """
         ...
 
     def strata(self, example: Example) -> tuple[str, ...]:
@@ -97,17 +128,15 @@ class Task(Protocol):
     def answer(self, scores: np.ndarray, inputs: Inputs) -> Answer:
         """Return the answer that the head's raw outputs mean.
 
-        `scores` holds (C,) logits, or (words, C) for tagging.
+        `scores` are in the shape that `runtime.merging` gives for the task's head family.
         """
         ...
 
-    def mark(
-        self, examples: Sequence[Example], answers: Sequence[Answer], *, seed: int = 0
-    ) -> Marks:
+    def mark(self, examples: Sequence[Example], answers: Sequence[Any], *, seed: int = 0) -> Marks:
         """Return the marks of `answers` against the gold answers, with bootstrap intervals."""
         ...
 
-    def selection_score(self, examples: Sequence[Example], answers: Sequence[Answer]) -> float:
+    def selection_score(self, examples: Sequence[Example], answers: Sequence[Any]) -> float:
         """Return the `selection` measure alone, without intervals: what training watches."""
         ...
 
@@ -127,7 +156,7 @@ class Task(Protocol):
         """Return the gold answer as a person reads it."""
         ...
 
-    def show_answer(self, answer: Answer) -> str | list[str]:
+    def show_answer(self, answer: Any) -> str | list[str]:
         """Return an answer as a person reads it."""
         ...
 
@@ -140,6 +169,8 @@ class Labelled:
     """
 
     kind: ClassVar[str]
+    gold_roles: ClassVar[tuple[str, ...]]
+    extra_roles: ClassVar[tuple[str, ...]] = ()
 
     labels: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -148,6 +179,26 @@ class Labelled:
         """Return this task with `columns` laid over its own."""
         return replace(self, columns={**self.columns, **columns})
 
+    def with_pairs(self, pairs: Pairs) -> Self:  # noqa: ARG002
+        """Return this task as it is: it does not read pairs."""
+        return self
+
+    def gold_role(self, row: Mapping[str, Any]) -> str:  # noqa: ARG002
+        """Return the only role of the gold answer."""
+        return self.gold_roles[0]
+
+    def input_fields(self, inputs: Any) -> dict[str, Any]:
+        """Return the text."""
+        return {"text": inputs.text}
+
+    def gold_fields(self, gold: Any) -> dict[str, Any]:
+        """Return the gold answer under its role, spans as mappings."""
+        if isinstance(gold, tuple):
+            gold = [asdict(item) if isinstance(item, Span) else item for item in gold]
+        return {self.gold_roles[0]: gold}
+
     def to_json(self) -> dict[str, Any]:
-        """Return kind, labels and columns, as `bundle.json` keeps them."""
-        return {"kind": self.kind, "labels": list(self.labels), "columns": dict(self.columns)}
+        """Return the kind and every field, as `bundle.json` keeps them."""
+        own = {part.name: getattr(self, part.name) for part in fields(self)}
+        lists = {name: list(value) for name, value in own.items() if isinstance(value, tuple)}
+        return {"kind": self.kind, **own, "columns": dict(self.columns), **lists}

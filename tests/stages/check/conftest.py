@@ -13,7 +13,7 @@ from tunesmith.core.examples import Example, Place
 from tunesmith.data.splits import Splits
 from tunesmith.data.spool import keep_examples
 from tunesmith.model.backbones import Backbone, load_backbone
-from tunesmith.model.encoding import Reading
+from tunesmith.model.framing import Reading
 from tunesmith.stages.check import Finding, check_splits
 from tunesmith.tasks import make_task
 

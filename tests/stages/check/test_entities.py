@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from tunesmith.core.examples import Span, WordsInput
 from tunesmith.measure.spans import encode_tags
-from tunesmith.model.encoding import Reading, encode_windows
+from tunesmith.model.encoding import encode_windows
+from tunesmith.model.framing import Reading
 from tunesmith.stages.check.round_trip import find_causes
 from tunesmith.tasks.ner import spans_of
 from tunesmith.tasks.words import join_words

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.core.examples import Example, Place, Span, TextInput, WordsInput
-from tunesmith.model.encoding import count_tokens, find_frame
+from tunesmith.model.encoding import count_tokens
+from tunesmith.model.framing import find_frame
 from tunesmith.stages.check.scripts import INDEX, SCRIPTS, count_scripts, script_indices
 from tunesmith.stages.check.tokens import BATCH_CHARACTERS, read_tokens
 from tunesmith.tasks.words import split_words

@@ -17,7 +17,7 @@ from transformers import (
 from tunesmith.core.errors import SpecError
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.model.backbones import Backbone, load_backbone, load_tokenizer
-from tunesmith.model.encoding import Reading
+from tunesmith.model.framing import Reading
 from tunesmith.model.heads import new_head
 from tunesmith.runtime.engine import Engine, encode_windows, score, window_vectors
 from tunesmith.runtime.onnx_model import load_onnx_model

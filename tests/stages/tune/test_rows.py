@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from tunesmith.core.examples import Example, Place, TextInput, WordsInput
+from tunesmith.core.examples import Example, Place, QuestionInput, Span, TextInput, WordsInput
 from tunesmith.data.spool import SpooledExamples, keep_examples
 from tunesmith.model.backbones import load_tokenizer
 from tunesmith.model.batching import collate
-from tunesmith.model.encoding import Reading, encode_windows
+from tunesmith.model.encoding import encode_windows
+from tunesmith.model.framing import Reading
 from tunesmith.model.windows import FlatWindows, pack_windows, token_type
 from tunesmith.stages.tune.rows import Rows, make_rows
 from tunesmith.store import scratch
@@ -137,3 +138,88 @@ def test_text_without_a_word_is_a_window_like_any_other(tokenizer):
     examples = [Example(str(n), TextInput(""), "a", Place("x", n)) for n in range(2)]
     rows = encode_rows(tokenizer, task.with_labels_of(examples), examples, READING)
     assert len(rows.windows) == len(rows.targets) == 2
+
+
+def question(context: str, *spans: tuple[int, int], number: int = 0) -> Example:
+    gold = tuple(Span(start, end, "") for start, end in spans)
+    return Example(str(number), QuestionInput("where is it", context), gold, Place("x", number))
+
+
+def test_stretch_targets_are_the_entries_of_the_first_answer(tokenizer):
+    context = "my order is late"
+    task = make_task("qa")
+    examples = [question(context, (3, 11), (0, 2)), question(context, (12, 16)), question(context)]
+    examples.append(question(context, (2, 12)))
+    rows = encode_rows(tokenizer, task, examples, READING)
+    assert rows.targets.tolist() == [[2, 3], [4, 4], [0, 0], [2, 3]]
+    batch = rows.batch(np.array([1, 3]))
+    assert batch["targets"].tolist() == [[4, 4], [2, 3]]
+    assert batch["targets"].dtype == torch.int64
+    assert "shares" not in batch
+
+
+def test_stretch_target_within_a_word_is_its_token(tokenizer):
+    rows = encode_rows(tokenizer, make_task("qa"), [question("my order is", (4, 7))], READING)
+    assert rows.targets.tolist() == [[2, 2]]
+
+
+@pytest.mark.parametrize("part", ["card", "lost where", "refund please", TEXT[:2]])
+def test_stretch_targets_of_a_long_context_are_in_each_window_that_shows_all_of_it(tokenizer, part):
+    start = TEXT.index(part)
+    end = start + len(part)
+    rows = encode_rows(tokenizer, make_task("qa"), [question(TEXT, (start, end))], READING)
+    assert len(rows.windows) > 1
+    found = 0
+    for window, (first, last) in zip(rows.windows, rows.targets, strict=True):
+        is_whole = window.words[1:].min() <= start and window.ends[1:].max() >= end
+        assert (first > 0) == (last > 0) == is_whole
+        if is_whole:
+            assert TEXT[window.words[first] : window.ends[last]] == part
+            found += 1
+    assert found
+
+
+def test_stretch_target_of_an_answer_that_no_window_shows_whole_is_no_answer(tokenizer):
+    rows = encode_rows(tokenizer, make_task("qa"), [question(TEXT, (0, len(TEXT)))], READING)
+    assert rows.targets.tolist() == [[0, 0]] * len(rows.windows)
+
+
+def test_sample_of_questions_has_their_targets(tokenizer):
+    context = "my order is late"
+    examples = [question(context, (3, 8), number=n) for n in range(4)]
+    examples += [question(context, number=n) for n in range(4, 8)]
+    rows = encode_rows(tokenizer, make_task("qa"), examples, READING)
+    windows, targets = rows.sample(5, seed=0)
+    assert targets.tolist() == [[2, 2] if row < 4 else [0, 0] for row in windows.rows]
+
+
+PARTS = {
+    "choice": lambda n: {
+        "context": TEXT if n % 2 else "",
+        "question": "is it",
+        "choices": ["late", "lost", "good"][: 2 + n % 2],
+        "answer": n % 2,
+    },
+    "matching": lambda n: {"text_a": TEXT, "text_b": "my card", "score": n / 4},
+    "relation": lambda n: {
+        "text": TEXT,
+        "head": {"start": 0, "end": 2},
+        "tail": {"start": 3, "end": 8},
+        "label": "ab"[n % 2],
+    },
+}
+
+
+@pytest.mark.parametrize("kind", list(PARTS))
+def test_every_window_of_a_row_of_parts_has_its_row_s_target(tokenizer, kind):
+    task = make_task(kind)
+    examples = [task.read(PARTS[kind](n), place=Place("x", n))[0] for n in range(5)]
+    task = task.with_labels_of(examples)
+    reading = Reading(16, 4, "windows", case_shape=False, apart=task.head == "embed")
+    rows = encode_rows(tokenizer, task, examples, reading)
+    wanted = [np.asarray(task.target(examples[row])).tolist() for row in rows.windows.rows]
+    assert rows.targets.tolist() == wanted
+    batch = rows.batch(np.arange(len(rows.windows))[::-1].copy())
+    assert batch["targets"].tolist() == wanted[::-1]
+    assert ("rows" in batch) == (kind != "relation")
+    assert batch["targets"].dtype == (torch.float32 if kind == "matching" else torch.int64)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tunesmith.core.errors import Problem
+from tunesmith.data.formats.squad import articles_start, question_rows
 from tunesmith.data.lines import Line
 from tunesmith.data.rows import (
     MAX_ROW_BYTES,
@@ -48,9 +49,16 @@ def scan_json_lines(lines: Iterator[Line | BadRow], *, name: str) -> Iterator[Ra
 
 
 def scan_json_list(pieces: Iterator[str | BadRow], *, name: str) -> Iterator[RawRow | BadRow]:
-    """Yield one row an element of the list; reading ends where its syntax breaks."""
+    """Yield one row an element of the list; reading ends where its syntax breaks.
+
+    In a file like SQuAD's the list is that of its articles, and yields one row a question.
+    """
     window = _Window(pieces)
     first = window.next_character()
+    articles = articles_start(window.text[window.at :]) if first == "{" else None
+    if articles is not None:
+        window.move(articles)
+        first = "["
     if first != "[":
         if first or window.bad:
             yield window.bad or _not_a_list(name, window)
@@ -66,7 +74,10 @@ def scan_json_list(pieces: Iterator[str | BadRow], *, name: str) -> Iterator[Raw
             break
         any_row = True
         item, is_whole = _element(window, name)
-        yield item
+        if articles is not None and isinstance(item, RawRow):
+            yield from question_rows(item, name=name)
+        else:
+            yield item
         if not is_whole:
             return
         character = window.next_character()
@@ -76,6 +87,8 @@ def scan_json_list(pieces: Iterator[str | BadRow], *, name: str) -> Iterator[Raw
             yield window.bad or _broken(name, window, "a comma or `]` must follow each object")
             return
     window.move(1)
+    if articles is not None:
+        return  # what follows the articles, such as the version, is of no use to anybody
     if window.next_character() or window.bad:
         yield window.bad or _broken(name, window, "nothing must follow the list")
 

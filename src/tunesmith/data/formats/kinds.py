@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, get_args
 
 from tunesmith.core.errors import Problem, SpecError
 from tunesmith.data.formats.conll import is_tag, split_columns
+from tunesmith.data.formats.squad import articles_start
 from tunesmith.data.lines import read_pieces
 from tunesmith.data.sources import open_stream
 
@@ -63,6 +64,8 @@ def kind_of_file(path: str | os.PathLike[str]) -> Kind:
     lines = _first_lines(path)
     first = next((line for line in lines if line.strip()), "")
     if kind == "json":
+        if articles_start("\n".join(lines)) is not None:
+            return "json"
         is_one_line = first.rstrip().endswith("}") or len(lines) == 1
         return "jsonl" if first.lstrip().startswith("{") and is_one_line else "json"
     if looks_like_conll(lines):

@@ -8,34 +8,66 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from torch import nn
+
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.model.backbones import Backbone
-from tunesmith.model.encoding import Reading
+from tunesmith.model.framing import Reading
 from tunesmith.model.heads.classify import (
     MeanClassifier,
     NativeClassifier,
     load_classifier,
     new_classifier,
 )
+from tunesmith.model.heads.embed import Embedder, load_embedder, new_embedder
+from tunesmith.model.heads.relate import Relater, load_relater, new_relater
+from tunesmith.model.heads.span import Pointer, load_pointer, new_pointer
 from tunesmith.model.heads.tag import Tagger, load_tagger, new_tagger
 
-HeadModel: TypeAlias = MeanClassifier | NativeClassifier | Tagger
+HeadModel: TypeAlias = MeanClassifier | NativeClassifier | Tagger | Pointer | Embedder | Relater
 
 
 def new_head(
     family: str, backbone: Backbone, *, outputs: int, recipe: ModelRecipe, case_shape: bool
 ) -> HeadModel:
     """Return an untrained model of the head family on `backbone`."""
-    if family == "tag":
-        return new_tagger(backbone, outputs=outputs, case_shape=case_shape, dropout=recipe.dropout)
-    return new_classifier(backbone, outputs=outputs, pooling=recipe.pooling, dropout=recipe.dropout)
+    dropout = recipe.dropout
+    match family:
+        case "tag":
+            return new_tagger(backbone, outputs=outputs, case_shape=case_shape, dropout=dropout)
+        case "span":
+            return new_pointer(backbone, dropout=dropout)
+        case "embed":
+            return new_embedder(backbone, dropout=dropout)
+        case "relate":
+            return new_relater(backbone, outputs=outputs, dropout=dropout)
+    return new_classifier(backbone, outputs=outputs, pooling=recipe.pooling, dropout=dropout)
 
 
 def load_head(family: str, folder: Path, *, pooling: str, reading: Reading) -> HeadModel:
     """Return the trained model that a bundle holds."""
-    if family == "tag":
-        return load_tagger(folder, case_shape=reading.case_shape)
+    match family:
+        case "tag":
+            return load_tagger(folder, case_shape=reading.case_shape)
+        case "span":
+            return load_pointer(folder)
+        case "embed":
+            return load_embedder(folder)
+        case "relate":
+            return load_relater(folder)
     return load_classifier(folder, pooling=pooling)
+
+
+def linear_of(model: HeadModel) -> nn.Linear:
+    """Return the layer that makes the logits. Raises `TypeError` where a model gives vectors."""
+    if isinstance(model, Embedder):
+        raise TypeError("a model that gives vectors has no layer for logits")
+    return model.linear
+
+
+def output_count(model: HeadModel) -> int | None:
+    """Return how many logits a head gives at a time; None where it gives vectors."""
+    return None if isinstance(model, Embedder) else linear_of(model).out_features
 
 
 def head_parameters(model: HeadModel) -> set[int]:

@@ -14,7 +14,8 @@ from tunesmith.model import averaging
 from tunesmith.model.backbones import Backbone, translate_load_error
 from tunesmith.model.batching import Batch
 from tunesmith.model.bert_family import BERT_FAMILY, is_bert_encoder
-from tunesmith.model.hidden import can_pack, hidden_states
+from tunesmith.model.heads.dropout import set_dropout
+from tunesmith.model.hidden import can_pack, hidden_states, type_inputs
 
 
 class MeanClassifier(nn.Module):
@@ -105,7 +106,7 @@ class NativeClassifier(nn.Module):
         """Return (B, C) logits in float32."""
         if not can_pack(self.encoder):
             inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-            return self.whole(**inputs).logits.float()
+            return self.whole(**inputs, **type_inputs(self.encoder, batch)).logits.float()
         hidden = hidden_states(self.encoder, batch)
         if self.whole.config.model_type == "bert":  # its siblings pool inside their classifier
             hidden = self.whole.dropout(self.whole.bert.pooler(hidden))
@@ -136,7 +137,7 @@ def new_classifier(
     if pooling == "mean" or (
         pooling == "auto" and can_fold and backbone.card.sentence_pooling == "mean"
     ):
-        _set_dropout(backbone.model, dropout)
+        set_dropout(backbone.model, dropout)
         return MeanClassifier(backbone.model, outputs, dropout=0.1 if dropout is None else dropout)
     config = backbone.model.config
     config.num_labels = outputs
@@ -150,7 +151,7 @@ def new_classifier(
             hint="--model minilm",
         )
     whole.config.pad_token_id = backbone.tokenizer.pad_token_id
-    _set_dropout(whole, dropout)
+    set_dropout(whole, dropout)
     return NativeClassifier(whole)
 
 
@@ -174,10 +175,3 @@ def _name_outputs(config: Any, id2label: dict[int, str], problem: str) -> None:
     config.id2label = id2label
     config.label2id = {label: index for index, label in id2label.items()}
     config.problem_type = problem
-
-
-def _set_dropout(model: nn.Module, ratio: float | None) -> None:
-    if ratio is not None:
-        for module in model.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = ratio

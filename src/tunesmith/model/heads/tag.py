@@ -14,6 +14,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.model.backbones import Backbone, translate_load_error
 from tunesmith.model.batching import Batch
 from tunesmith.model.case_shape import CaseShape
+from tunesmith.model.heads.dropout import set_dropout
 from tunesmith.model.hidden import hidden_states
 
 CASE_SHAPE_FILE = "case_shape.safetensors"
@@ -80,10 +81,7 @@ def new_tagger(
     config.num_labels = outputs
     whole = AutoModelForTokenClassification.from_config(config).float()
     whole.base_model.load_state_dict(backbone.model.state_dict(), strict=False)
-    if dropout is not None:
-        for module in whole.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = dropout
+    set_dropout(whole, dropout)
     return Tagger(whole, CaseShape(config.hidden_size) if case_shape else None)
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.examples import Example, Span
+from tunesmith.core.examples import Example, MarkedInput, Span
 from tunesmith.data.splits import Splits
 from tunesmith.data.spool import JoinedExamples
 from tunesmith.model.backbones import Backbone, ModelCard
-from tunesmith.model.encoding import Reading
+from tunesmith.model.framing import Reading
 from tunesmith.stages.check.findings import MAX_PLACES
 from tunesmith.stages.check.tokens import TokenFigures, read_tokens
 from tunesmith.tasks.task import Task
@@ -81,7 +81,7 @@ def make_context(
     for split, span in spans.items():
         for row, example in zip(span, by_split[split], strict=True):
             text = example.inputs.text
-            keys[row] = _text_key(text)
+            keys[row] = _text_key(_asked(example))
             characters[row] = len(text)
             blanks[row] = not tokens.counts[row] or is_blank(text)
             golds[row] = has_gold(example)
@@ -102,6 +102,14 @@ def make_context(
     )
 
 
+def _asked(example: Example) -> str:
+    """Return all that a row asks: its text, and which stretches of it are meant."""
+    inputs = example.inputs
+    if isinstance(inputs, MarkedInput):
+        return f"{inputs.text}\n{inputs.head} {inputs.tail}"
+    return inputs.text
+
+
 def normalise_text(text: str) -> str:
     """Return the text by which two rows count as the same."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
@@ -119,7 +127,7 @@ def has_gold(example: Example) -> bool:
 
 def gold_names(task: Task, example: Example) -> Sequence[str]:
     """Return the gold labels of a row, or the type of each of its entities."""
-    if isinstance(example.gold, tuple):
+    if isinstance(example.gold, tuple) and task.head != "span":
         return [item.type if isinstance(item, Span) else item for item in example.gold]
     return task.strata(example)
 

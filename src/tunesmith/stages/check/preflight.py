@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 
 from tunesmith.data.splits import Splits
 from tunesmith.model.backbones import Backbone
-from tunesmith.model.encoding import Reading
+from tunesmith.model.framing import Reading
 from tunesmith.stages.check.classes import check_classes, check_foreign_labels, check_unlabelled
 from tunesmith.stages.check.context import Context, make_context
 from tunesmith.stages.check.entities import check_entities
 from tunesmith.stages.check.findings import Finding, sort_findings
 from tunesmith.stages.check.label_names import check_label_names
+from tunesmith.stages.check.questions import check_questions
 from tunesmith.stages.check.repeats import check_repeats
 from tunesmith.stages.check.sizes import (
     check_long_texts,
@@ -38,6 +39,7 @@ CHECKS: tuple[Callable[[Context], Iterator[Finding]], ...] = (
     check_encodings,
     check_blank_texts,
     check_long_texts,
+    check_questions,
     check_classes,
     check_foreign_labels,
     check_unlabelled,

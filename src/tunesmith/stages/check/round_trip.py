@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from tunesmith.core.examples import Span, WordsInput
-from tunesmith.model.encoding import Reading, Window
+from tunesmith.model.framing import Reading, Window
 from tunesmith.tasks.ner import OUTSIDE, spans_of, tags_of
 
 Cause: TypeAlias = Literal[

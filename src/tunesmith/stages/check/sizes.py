@@ -88,7 +88,7 @@ def check_truncation(context: Context) -> Iterator[Finding]:
             "note",
             "windows",
             f"Longer than `model.max_length` = {reading.max_length:,} tokens: {part}; each is read "
-            "in overlapping windows whose answers are merged. "
+            f"{_how_long_is_read(context)}. "
             f"A text has {_show_lengths(lengths)}.",
             places,
             figures,
@@ -176,6 +176,12 @@ def _show_lengths(lengths: dict[str, int]) -> str:
         f"{lengths['p95_tokens']:,}, 99% at most {lengths['p99_tokens']:,}, the longest has "
         f"{lengths['max_tokens']:,}"
     )
+
+
+def _how_long_is_read(context: Context) -> str:
+    if context.task.head == "relate":
+        return "around its two stretches, and what lies far from both is left out"
+    return "in overlapping windows whose answers are merged"
 
 
 def _longer_window(context: Context, lengths: dict[str, int]) -> str:

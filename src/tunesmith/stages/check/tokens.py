@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.examples import Example, Span, WordsInput
-from tunesmith.model.encoding import ENCODE_ROWS, Reading, Window, encode_windows, find_frame
+from tunesmith.model.encoding import ENCODE_ROWS, encode_windows
+from tunesmith.model.encoding_parts import texts_of, tokens_at_once
+from tunesmith.model.framing import Reading, Window, find_frame
 from tunesmith.stages.check.round_trip import Loss, find_causes
 from tunesmith.stages.check.scripts import SCRIPTS, count_scripts, script_indices
 
@@ -31,10 +33,10 @@ Keep: TypeAlias = Callable[[int, Sequence[Window]], None]
 class TokenFigures:
     """What the tokenizer made of the rows.
 
-    `counts` (rows,) tokens of each text, without the `frame` special tokens. The others are
-    (scripts,) in the order of `SCRIPTS`: characters and how many of them lie in an unknown token;
-    tokens and how many of them are unknown. `losses` are the rows whose entities do not come back:
-    they alone depend on the answers.
+    `counts` (rows,) tokens of each row that should be seen at once, without the `frame` special
+    tokens. The others are (scripts,) in the order of `SCRIPTS`: characters and how many of them lie
+    in an unknown token; tokens and how many of them are unknown. `losses` are the rows whose
+    entities do not come back: they alone depend on the answers.
     """
 
     counts: NDArray[np.int64]
@@ -79,7 +81,7 @@ def read_tokens(
             for want in (False, True)
         )
         if plain:
-            listener.hear([batch[number].inputs.text for number in plain])
+            listener.hear([text for row in plain for text in texts_of(batch[row].inputs)])
         if framed:
             inputs = [batch[number].inputs for number in framed]
             windows = list(encode_windows(listener, inputs, reading))
@@ -87,7 +89,11 @@ def read_tokens(
             losses += [Loss(first + framed[loss.row], loss.causes) for loss in own]
             if keep is not None:
                 keep(first, windows)
-        counts[np.array(plain + framed) + first] = listener.take_counts()
+        heard = iter(listener.take_counts())
+        for row in plain + framed:
+            item = batch[row].inputs
+            lengths = [next(heard) for _ in texts_of(item)]
+            counts[first + row] = tokens_at_once(item, lengths, apart=reading.apart)
     return TokenFigures(
         counts=counts,
         frame=frame,

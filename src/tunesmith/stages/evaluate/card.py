@@ -14,6 +14,10 @@ PIPELINE_TAGS = {
     "classification": "text-classification",
     "multilabel": "text-classification",
     "ner": "token-classification",
+    "matching": "sentence-similarity",
+    "relation": "text-classification",
+    "qa": "question-answering",
+    "choice": "multiple-choice",
 }
 SHOWN_CLASSES = 50
 
@@ -85,7 +89,8 @@ def _summary(report: Mapping[str, Any]) -> str:
     data, labels = report["data"], report["task"]["labels"]
     return (
         f"{report['model']['name']} tuned by the method `{report['method']['name']}` on "
-        f"{data['train_rows']:,} rows of `{_plain(data['name'])}` with {len(labels)} labels."
+        f"{data['train_rows']:,} rows of `{_plain(data['name'])}`"
+        + (f" with {len(labels)} labels." if labels else ".")
     )
 
 
@@ -102,6 +107,8 @@ def _measures(report: Mapping[str, Any]) -> list[str]:
 
 
 def _classes(report: Mapping[str, Any]) -> list[str]:
+    if not report["classes"]:
+        return []
     weakest = sorted(report["classes"], key=lambda score: score["f1"])[:SHOWN_CLASSES]
     rows = [
         "",

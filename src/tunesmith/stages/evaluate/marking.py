@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.core.answers import Answer
+from tunesmith.core.answers import Answer, ScoreAnswer
 from tunesmith.core.errors import DataError
 from tunesmith.core.events import Event, Progress
 from tunesmith.core.examples import Example
@@ -71,6 +71,8 @@ def _confidence(reply: Answer) -> float | None:
     """
     if hasattr(reply, "confidence"):
         return round(reply.confidence, 4)
+    if isinstance(reply, ScoreAnswer):
+        return None
     if hasattr(reply, "entities"):
         return round(min((e.confidence for e in reply.entities), default=0.0), 4) or None
     return round(min((reply.scores[label] for label in reply.labels), default=0.0), 4) or None

@@ -14,6 +14,10 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "task.classification": ("Classification", "文本分类"),
     "task.multilabel": ("Multi-label classification", "多标签分类"),
     "task.ner": ("Named entity recognition", "命名实体识别"),
+    "task.matching": ("Matching of two texts", "文本匹配"),
+    "task.relation": ("Relation classification", "关系分类"),
+    "task.qa": ("Question answering", "抽取式问答"),
+    "task.choice": ("Multiple choice", "多项选择"),
     "labels": ("{count} labels", "{count} 个标签"),
     "labels.one": ("{count} label", "{count} 个标签"),
     "rows": ("{count} rows", "{count} 行"),
@@ -58,6 +62,22 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "measure.brier": ("Brier score", "Brier 分数"),
     "measure.log_loss": ("Log loss", "对数损失"),
     "measure.hamming_loss": ("Hamming loss", "汉明损失"),
+    "measure.spearman": ("Spearman's ρ", "斯皮尔曼相关系数"),
+    "measure.pearson": ("Pearson's r", "皮尔逊相关系数"),
+    "measure.mean_absolute_error": ("Mean absolute error", "平均绝对误差"),
+    "measure.mrr": ("Search: mean reciprocal rank", "检索：平均倒数排名"),
+    "measure.recall_at_1": ("Search: recall at 1", "检索：前 1 召回率"),
+    "measure.recall_at_10": ("Search: recall at 10", "检索：前 10 召回率"),
+    "measure.relation_macro_f1": ("Relations, macro F1", "关系宏平均 F1"),
+    "measure.relation_micro_f1": ("Relations, micro F1", "关系微平均 F1"),
+    "measure.exact_match": ("Exact match", "完全匹配"),
+    "measure.has_answer_exact_match": ("Exact match, answerable", "完全匹配（有答案）"),
+    "measure.has_answer_f1": ("F1, answerable", "F1（有答案）"),
+    "measure.no_answer_accuracy": ("Accuracy, unanswerable", "准确率（无答案）"),
+    "measure.most_frequent_place": (
+        "Accuracy of always taking the most frequent place",
+        "总选最常见位置的准确率",
+    ),
     "notes": ("Notes", "说明"),
     "classes": ("Per class", "各类别表现"),
     "classes.caption": (
@@ -182,7 +202,7 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "provenance.format": ("Format", "格式版本"),
 }
 
-LOWER_IS_BETTER = frozenset({"ece", "brier", "log_loss", "hamming_loss"})
+LOWER_IS_BETTER = frozenset({"ece", "brier", "log_loss", "hamming_loss", "mean_absolute_error"})
 
 
 def captions(language: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tunesmith.core.errors import SpecError
 from tunesmith.model.bert_family import BERT_FAMILY, first_position
-from tunesmith.model.heads import HeadModel
+from tunesmith.model.heads import HeadModel, linear_of
 
 ACTIVATIONS = {
     "gelu": "Gelu",
@@ -102,7 +102,7 @@ def read_network(model: HeadModel) -> Network:
         activation=ACTIVATIONS[config.hidden_act],
         reads=reads,
         dense=_dense(model) if reads == "first" else None,
-        linear=_linear_of(model.linear),
+        linear=_linear_of(linear_of(model)),
     )
 
 

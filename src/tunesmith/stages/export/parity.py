@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tunesmith.core.answers import Answer, EntitiesAnswer, LabelAnswer
+from tunesmith.core.answers import Answer, EntitiesAnswer, LabelAnswer, LabelsAnswer
 from tunesmith.core.errors import GateError
 from tunesmith.core.examples import Example, Inputs
 from tunesmith.runtime.engine import Engine, score
@@ -133,7 +133,9 @@ def require_parity(parity: Parity, *, precision: str) -> None:
 def _decisions(reply: Answer) -> Sequence[Any]:
     if isinstance(reply, EntitiesAnswer):
         return reply.tags
-    return (reply.label if isinstance(reply, LabelAnswer) else frozenset(reply.labels),)
+    if isinstance(reply, LabelsAnswer):
+        return (frozenset(reply.labels),)
+    return (reply.label if isinstance(reply, LabelAnswer) else reply,)
 
 
 def _difference(reply: Answer, ours: np.ndarray, theirs: np.ndarray) -> float:

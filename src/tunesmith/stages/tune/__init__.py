@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.core.methods import Full, Method, Probe
-from tunesmith.stages.tune.decision import tune_decision
+from tunesmith.stages.tune.decision import read_scores, tune_decision
 from tunesmith.stages.tune.full import fit_full
 from tunesmith.stages.tune.job import Fitted, Job
 from tunesmith.stages.tune.probe import fit_probe
@@ -18,4 +18,5 @@ def fit_method(job: Job, method: Method) -> Fitted:
             fitted = fit_probe(job, method)
     if job.recipe.tune_decision and (reason := tune_decision(job)):
         fitted.reasons.append(reason)
+    fitted.task = read_scores(job)
     return fitted

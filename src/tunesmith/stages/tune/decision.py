@@ -13,8 +13,11 @@ import numpy as np
 import torch
 
 from tunesmith.core.events import Said
+from tunesmith.model.heads import linear_of
 from tunesmith.runtime.engine import score_windows
 from tunesmith.stages.tune.job import Job, marked_score
+from tunesmith.tasks.matching import Matching
+from tunesmith.tasks.task import Task
 
 SHIFTS = np.arange(-2.0, 4.01, 0.25)
 FEWEST_ROWS = 50
@@ -43,7 +46,7 @@ def tune_decision(job: Job) -> str | None:
     if values[best] - values[0.0] <= noise:
         return None
     with torch.no_grad():
-        bias = job.model.linear.bias
+        bias = linear_of(job.model).bias
         bias.add_(best * torch.from_numpy(moved).to(bias))
     reason = (
         f"decision: logits shifted by {best:+g} for the {job.task.selection} "
@@ -53,9 +56,25 @@ def tune_decision(job: Job) -> str | None:
     return reason
 
 
+def read_scores(job: Job) -> Task | None:
+    """Return the task with the line from cosines to scores fitted on the validation rows.
+
+    None where answers are no scores of texts read apart, or on fewer than 50 rows. No order of two
+    answers changes.
+    """
+    if not isinstance(job.task, Matching) or job.task.head != "embed":
+        return None
+    if len(job.valid.examples) < FEWEST_ROWS:
+        return None
+    inputs = [example.inputs for example in job.valid.examples]
+    scores = score_windows(job.engine, job.valid.windows, inputs)
+    answers = [job.task.answer(row, item) for row, item in zip(scores, inputs, strict=True)]
+    return job.task.fitted_line(job.valid.examples, answers)
+
+
 def _moved_outputs(job: Job) -> np.ndarray | None:
     """Return (C,) how each logit moves with the shift, or None where no line is drawn."""
     outputs = len(job.task.outputs())
     if job.task.head == "tag":
         return np.array([-1.0] + [0.0] * (outputs - 1))
-    return np.ones(outputs) if job.train.flat_targets().ndim > 1 else None
+    return np.ones(outputs) if job.task.kind == "multilabel" else None

@@ -9,16 +9,25 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from tunesmith.core.errors import SpecError
 from tunesmith.core.events import Said, Step, Validated
 from tunesmith.core.methods import Full
-from tunesmith.model.batching import plan_batches
+from tunesmith.model.batching import plan_batches, plan_units
+from tunesmith.model.heads import linear_of
 from tunesmith.runtime.engine import window_vectors
 from tunesmith.stages.tune.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from tunesmith.stages.tune.frozen import freeze_layers
 from tunesmith.stages.tune.job import Fitted, Job, selection_score
 from tunesmith.stages.tune.linear import fit_linear, set_linear
 from tunesmith.stages.tune.loop import Position, Tuning, steps_per_epoch, train
-from tunesmith.stages.tune.objectives import Objective, binary_cross_entropy, cross_entropy
+from tunesmith.stages.tune.objectives import (
+    Objective,
+    binary_cross_entropy,
+    choice_cross_entropy,
+    cosine_ranking,
+    cross_entropy,
+    stretch_cross_entropy,
+)
 from tunesmith.stages.tune.optimizers import make_optimizer
 from tunesmith.stages.tune.rate_finder import sweep_rates
 from tunesmith.stages.tune.rowwise import make_rowwise
@@ -123,15 +132,17 @@ def _starts_from_probe(job: Job, method: Full) -> bool:
 
     Taggers ended lower from a fitted start than from a random one (docs/log.md).
     """
-    if method.head_start == "auto":
-        return job.task.head == "classify"
-    return method.head_start == "probe"
+    if job.task.head not in ("classify", "relate", "tag"):
+        return False
+    return method.head_start == "probe" or (method.head_start == "auto" and job.task.head != "tag")
 
 
 def _plan(job: Job, epoch: int) -> list[np.ndarray]:
-    return plan_batches(
-        job.train.lengths, batch_tokens=job.recipe.batch_tokens, seed=(job.seed, epoch)
-    )
+    """Return the batches of an epoch; the windows of rows that are judged whole stay together."""
+    rows, budget, seed = job.train, job.recipe.batch_tokens, (job.seed, epoch)
+    if rows.windows.slots is None:
+        return plan_batches(rows.lengths, batch_tokens=budget, seed=seed)
+    return plan_units(rows.lengths, rows.windows.rows, batch_tokens=budget, seed=seed)
 
 
 def _start_head(job: Job) -> None:
@@ -148,10 +159,23 @@ def _start_head(job: Job) -> None:
         strength=HEAD_START_STRENGTH,
         max_iterations=HEAD_START_ITERATIONS,
     )
-    set_linear(job.model.linear, weight, bias)
+    set_linear(linear_of(job.model), weight, bias)
 
 
 def _objective(job: Job) -> Objective:
+    """Return the loss of the task's head family. Raises `SpecError` where a wish cannot be met."""
+    whole = {
+        "span": stretch_cross_entropy,
+        "choose": choice_cross_entropy,
+        "embed": cosine_ranking,
+    }.get(job.task.head)
+    if whole is not None:
+        if job.recipe.label_smoothing or job.recipe.class_weights != "none":
+            raise SpecError(
+                f"{job.task.kind} has no labels to smooth or to weigh",
+                hint="--set training.label_smoothing=0 --set training.class_weights=none",
+            )
+        return whole()
     targets = job.train.flat_targets()
     is_multilabel = targets.ndim > 1
     weights = None

@@ -41,6 +41,7 @@ class Fitted:
     `rate_finder` holds the sweep of learning rates, where there was one (`RateSweep.to_json`).
     `finish` is what the method still does with the validation rows once they have measured the
     model, where it does anything: it changes the model and returns a sentence for the report.
+    `task` is the task with what was learned of its answers, where anything was.
     """
 
     steps: int = 0
@@ -52,10 +53,13 @@ class Fitted:
     reasons: list[str] = field(default_factory=list)
     rate_finder: dict[str, Any] | None = None
     finish: Callable[[], str] | None = None
+    task: Task | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields under their own names."""
-        return {name: getattr(self, name) for name in self.__slots__ if name != "finish"}
+        return {
+            name: getattr(self, name) for name in self.__slots__ if name not in ("finish", "task")
+        }
 
 
 def selection_score(job: Job) -> float:

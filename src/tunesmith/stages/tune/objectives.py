@@ -60,6 +60,79 @@ def binary_cross_entropy(
     return objective
 
 
+def stretch_cross_entropy() -> Objective:
+    """Return softmax cross-entropy over the tokens of each window, of beginning and of ending.
+
+    Logits are (W, 2), window after window as `word_rows` (W,) says; `targets` (B, 2) are entries of
+    the windows. The two losses are averaged. Source: Devlin et al. 2019, §4.2.
+    """
+
+    def objective(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        rows, targets = batch["word_rows"], batch["targets"]
+        counts = torch.bincount(rows, minlength=len(targets))
+        within = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
+        padded = logits.new_full((len(targets), int(counts.max()), 2), -torch.inf)
+        padded[rows, within] = logits
+        return functional.cross_entropy(padded, targets)
+
+    return objective
+
+
+def choice_cross_entropy() -> Objective:
+    """Return softmax cross-entropy over the choices of each row.
+
+    Logits are (N, 1), one a window; `rows` and `slots` (N,) say of which row and choice. Windows of
+    a choice are averaged by their tokens, as answering does.
+    """
+
+    def objective(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        scores, is_there = _average_slots(logits, batch)
+        offered = scores[..., 0].masked_fill(~is_there, -torch.inf)
+        return functional.cross_entropy(offered, _row_targets(batch))
+
+    return objective
+
+
+def cosine_ranking(*, scale: float = 20.0) -> Objective:
+    """Return how wrongly the cosines of a batch are ordered.
+
+    Outputs are (N, H) vectors, one a window; `rows` and `slots` (N,) say of which row and text;
+    `targets` (N, 1) are scores of 0..1. The loss is log(1 + Σ exp(scale·(cos_j − cos_i))) over all
+    pairs of rows of which i has the higher score. Source: Su 2022 (CoSENT).
+    """
+
+    def objective(vectors: torch.Tensor, batch: Batch) -> torch.Tensor:
+        texts, _ = _average_slots(vectors, batch)
+        cosines = functional.cosine_similarity(texts[:, 0], texts[:, 1])
+        targets = _row_targets(batch)[:, 0]
+        differences = scale * (cosines[None, :] - cosines[:, None])
+        ordered = differences[targets[:, None] > targets[None, :]]
+        none = 0.0 * cosines.sum().reshape(1)  # so that a batch of equal scores has a gradient: 0
+        return torch.logsumexp(torch.cat([none, ordered]), dim=0)
+
+    return objective
+
+
+def _average_slots(outputs: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (R, S, C) the windows of each row's slots averaged by tokens, and (R, S) which are."""
+    rows, slots = batch["rows"], batch["slots"]
+    tokens = batch["attention_mask"].sum(dim=1).to(outputs.dtype)
+    shape = (int(rows.max()) + 1, int(slots.max()) + 1)
+    weights = outputs.new_zeros(shape).index_put((rows, slots), tokens, accumulate=True)
+    sums = outputs.new_zeros((*shape, outputs.shape[1])).index_put(
+        (rows, slots), outputs * tokens[:, None], accumulate=True
+    )
+    return sums / weights.clamp(min=1.0)[..., None], weights > 0
+
+
+def _row_targets(batch: Batch) -> torch.Tensor:
+    """Return the target of each row; all its windows have the same."""
+    rows, targets = batch["rows"], batch["targets"]
+    found = targets.new_zeros((int(rows.max()) + 1, *targets.shape[1:]))
+    found[rows] = targets
+    return found
+
+
 def _weighted_mean(losses: torch.Tensor, batch: Batch) -> torch.Tensor:
     if "shares" not in batch:
         return losses.mean()

@@ -11,26 +11,41 @@ from functools import partial
 import numpy as np
 import torch
 
+from tunesmith.core.errors import SpecError
 from tunesmith.core.events import Progress, Said, Validated
 from tunesmith.core.methods import Probe
-from tunesmith.runtime.engine import merge_windows, window_vectors
+from tunesmith.model.heads import linear_of
+from tunesmith.runtime.engine import window_vectors
+from tunesmith.runtime.merging import merge_windows
 from tunesmith.stages.tune.job import Fitted, Job, marked_score
 from tunesmith.stages.tune.linear import fit_linear, set_linear
+
+PROBED = ("classify", "relate", "tag")
+"""The head families that are one linear layer over the vectors of rows or words."""
 
 
 def fit_probe(job: Job, method: Probe) -> Fitted:
     """Fit the head of `job.model` and leave everything below it as it was.
 
     The strength is chosen on the validation rows; `finish` then fits the head once more on all rows
-    with it. Source: linear probing (Alain & Bengio 2017) with L2-regularised logistic regression.
+    with it. Where texts are compared by their vectors alone there is nothing to fit: the model
+    stays as it was. Raises `SpecError` for tasks whose rows are not one vector each.
+    Source: linear probing (Alain & Bengio 2017) with L2-regularised logistic regression.
     """
+    if job.task.head == "embed":
+        return Fitted(reasons=["nothing is fitted: the frozen vectors are compared as they are"])
+    if job.task.head not in PROBED:
+        raise SpecError(
+            f"a probe needs one vector a row or word; {job.task.kind} has other answers",
+            hint="--method full",
+        )
     started = time.perf_counter()
     count = len(job.train.windows) + len(job.valid.windows)
     job.emit(Said(f"reading {count:,} windows once through the frozen model"))
     train = window_vectors(job.engine, job.train.windows)
     valid = window_vectors(job.engine, job.valid.windows)
     strength, value = _choose_strength(job, method, train, valid)
-    bias = job.model.linear.bias.detach().clone()
+    bias = linear_of(job.model).bias.detach().clone()
     return Fitted(
         tokens=int(job.train.lengths.sum() + job.valid.lengths.sum()),
         seconds=time.perf_counter() - started,
@@ -61,12 +76,14 @@ def _choose_strength(
             start=start,
         )
         logits = valid @ weight.T + bias
-        merged = merge_windows([(job.valid.windows, logits)], inputs, outputs=outputs)
+        merged = merge_windows(
+            [(job.valid.windows, logits)], inputs, family=job.task.head, outputs=outputs
+        )
         value = marked_score(job.task, job.valid, merged)
         is_best = value > best_value
         if is_best:
             best_strength, best_value = strength, value
-            set_linear(job.model.linear, weight, bias)
+            set_linear(linear_of(job.model), weight, bias)
         state = f"strength {strength:g}"
         job.emit(Validated(number, job.task.selection, value, is_best, state))
         job.emit(Progress("fitting the head", number, len(method.strengths), "strengths", state))
@@ -84,7 +101,7 @@ def _fit_all(
     `chosen` is the strength and the bias it led to: a decision that was shifted since stays so.
     """
     strength, bias_before = chosen
-    linear = job.model.linear
+    linear = linear_of(job.model)
     shift = linear.bias.detach() - bias_before
     targets = np.concatenate([job.train.flat_targets(), job.valid.flat_targets()])
     weight, bias = fit_linear(

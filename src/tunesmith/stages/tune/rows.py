@@ -25,9 +25,9 @@ from tunesmith.tasks.task import Task
 class Rows:
     """Examples as the windows and targets that a head is trained on.
 
-    `targets` holds one entry a window, (N,) indices or (N, C) 0/1, or for word inputs one index for
-    each word a window answers for, window after window; `lengths` (N,) counts the tokens of each
-    window.
+    `targets` holds one entry a window, (N,) indices or (N, C) of 0..1, or for word inputs one index
+    for each word a window answers for, window after window; for questions (N, 2) which of the
+    window's entries an answer begins and ends at. `lengths` (N,) counts the tokens of each window.
     """
 
     examples: Sequence[Example]
@@ -65,7 +65,7 @@ class Rows:
         return self.windows.take(chosen), self._targets_of(chosen)
 
     def _targets_of(self, indices: np.ndarray) -> np.ndarray:
-        if self.windows.has_words:
+        if self.windows.has_words and not self.windows.has_ends:
             return np.concatenate([self.targets[self.windows.words_of(at)] for at in indices])
         return self.targets[indices]
 
@@ -77,7 +77,9 @@ def make_rows(
 
     Windows that show no word to answer for are left out.
     """
-    if windows.has_words:
+    if windows.has_ends:
+        targets = _stretch_targets(task, examples, windows)
+    elif windows.has_words:
         targets = _word_targets(task, examples, windows)
         if not windows.answers.all():
             windows = windows.take(np.flatnonzero(windows.answers))
@@ -109,6 +111,26 @@ def _word_targets(task: Task, examples: Sequence[Example], windows: FlatWindows)
     return kept.finish()
 
 
+def _stretch_targets(task: Task, examples: Sequence[Example], windows: FlatWindows) -> np.ndarray:
+    """Return (N, 2) the entries of each window at which its row's answer begins and ends.
+
+    Both are 0, no answer, where the window does not show the whole of it.
+    """
+    targets = np.zeros((len(windows), 2), dtype=np.int64)
+    number = 0
+    for row, example in enumerate(examples):
+        start, end = task.target(example)
+        while number < len(windows) and windows.rows[number] == row:
+            own = windows.words_of(number)
+            begins, ends = windows.arrays["words"][own][1:], windows.arrays["ends"][own][1:]
+            first = np.flatnonzero((begins <= start) & (start < ends))
+            last = np.flatnonzero((begins < end) & (end <= ends))
+            if len(first) and len(last):
+                targets[number] = first[0] + 1, last[0] + 1
+            number += 1
+    return targets
+
+
 def _blocks(examples: Sequence[Example]) -> Iterator[list[Example]]:
     stream = iter(examples)
     while block := list(islice(stream, ENCODE_ROWS)):
@@ -117,5 +139,5 @@ def _blocks(examples: Sequence[Example]) -> Iterator[list[Example]]:
 
 def _target(task: Task, example: Example) -> np.ndarray:
     target = task.target(example)
-    is_vector_of_ratios = isinstance(target, list) and task.head == "classify"
+    is_vector_of_ratios = isinstance(target, list) and task.head != "tag"
     return np.asarray(target, dtype=np.float32 if is_vector_of_ratios else np.int64)

@@ -1,0 +1,95 @@
+"""What each task reaches on public data: tuned on train, chosen on valid, test read once a method.
+
+Usage: TUNESMITH_DATA=… python benchmarks/tasks.py [NAME …]
+
+One JSON line a measure, with its interval. A baseline that needs no tuning stands beside where the
+task has one: MiniLM untouched for STS-B, the question's most similar sentence for SQuAD, the most
+frequent place for DREAM.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from record import measure_fields, tell
+from sentence_baseline import mark_sentences
+from task_rows import Row, dream_rows, semeval_rows, squad_rows, stsb_rows, write_splits
+
+import tunesmith
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One data set: its rows, its task, the recipes tried on it and the measures told."""
+
+    task: str
+    rows: Callable[[str], Iterator[Row]]
+    measures: tuple[str, ...]
+    recipes: dict[str, dict[str, Any]] = field(default_factory=lambda: {"tuned": {}})
+
+
+CASES = {
+    "stsb": Case(
+        "matching",
+        stsb_rows,
+        ("spearman", "pearson"),
+        {
+            "untouched, apart": {"method": "probe"},
+            "tuned, apart": {},
+            "tuned, together": {"model": {"pairs": "together"}},
+        },
+    ),
+    "semeval": Case("relation", semeval_rows, ("relation_macro_f1", "accuracy")),
+    "squad": Case(
+        "qa",
+        squad_rows,
+        ("f1", "exact_match"),
+        {"tuned": {"training": {"epochs": 3}}},
+    ),
+    "dream": Case(
+        "choice",
+        dream_rows,
+        ("accuracy", "most_frequent_place"),
+        {"tuned": {"training": {"epochs": 3}}},
+    ),
+}
+
+
+def main() -> None:
+    """Tune and measure each data set that was named, or all."""
+    for name in sys.argv[1:] or CASES:
+        case = CASES[name]
+        with tempfile.TemporaryDirectory() as folder:
+            write_splits(case.rows, Path(folder, "data"))
+            for recipe, settings in case.recipes.items():
+                _measure(name, case, recipe, settings, folder=folder)
+        if case.task == "qa":
+            for measure, found in mark_sentences(list(case.rows("test"))).items():
+                tell(name, recipe="most similar sentence", measure=measure, **measure_fields(found))
+
+
+def _measure(name: str, case: Case, recipe: str, settings: dict[str, Any], *, folder: str) -> None:
+    tuned = tunesmith.fit(
+        f"{folder}/data", task=case.task, out=f"{folder}/run", overwrite=True, **settings
+    )
+    training = tuned.report["training"]
+    for measure in case.measures:
+        tell(
+            name,
+            task=case.task,
+            recipe=recipe,
+            measure=measure,
+            **measure_fields(tuned.measures[measure]),
+            seed=training["seed"],
+            tuning_seconds=training["seconds"],
+            tokens_per_second=training["tokens_per_second"],
+        )
+
+
+if __name__ == "__main__":
+    main()

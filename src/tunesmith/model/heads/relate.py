@@ -1,0 +1,81 @@
+"""The relate family: the states before two marked stretches, one linear layer, one logit a label.
+
+Source: entity starts, Baldini Soares et al. 2019, §3.3.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import AutoModel
+
+from tunesmith.core.errors import DataError
+from tunesmith.model.backbones import Backbone, translate_load_error
+from tunesmith.model.batching import Batch
+from tunesmith.model.heads.dropout import set_dropout
+from tunesmith.model.hidden import hidden_states
+
+RELATION_FILE = "relation.safetensors"
+DROPOUT = 0.1
+
+
+class Relater(nn.Module):
+    """An encoder read at the marks before head and tail; both states go into one linear layer."""
+
+    pooling = "marks"
+    lacks: tuple[str, ...] = (RELATION_FILE,)
+
+    def __init__(self, encoder: Any, outputs: int, *, dropout: float = DROPOUT) -> None:
+        """Put a random head of `outputs` logits on an encoder."""
+        super().__init__()
+        encoder.pooler = None  # reads the first token alone; its weights would never be trained
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(2 * encoder.config.hidden_size, outputs)
+        nn.init.normal_(self.linear.weight, std=encoder.config.initializer_range)
+        nn.init.zeros_(self.linear.bias)
+
+    def vectors(self, batch: Batch) -> torch.Tensor:
+        """Return (B, 2H) float32: the last hidden states at the marks of head and tail."""
+        hidden = hidden_states(self.encoder, batch)
+        rows = torch.arange(len(hidden), device=hidden.device).unsqueeze(1)
+        return hidden[rows, batch["marks"]].float().flatten(1)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Return (B, C) logits in float32."""
+        return self.linear(self.dropout(self.vectors(batch)))
+
+    def save(self, folder: Path, *, id2label: dict[int, str], problem: str) -> None:  # noqa: ARG002
+        """Write an encoder that `AutoModel` loads, and the linear layer in a file beside it."""
+        self.encoder.config.id2label = id2label
+        self.encoder.config.label2id = {label: index for index, label in id2label.items()}
+        self.encoder.save_pretrained(folder)
+        save_file(self.linear.state_dict(), folder / RELATION_FILE)
+
+
+def new_relater(backbone: Backbone, *, outputs: int, dropout: float | None) -> Relater:
+    """Return an untrained relation classifier on `backbone`."""
+    set_dropout(backbone.model, dropout)
+    return Relater(backbone.model, outputs, dropout=DROPOUT if dropout is None else dropout)
+
+
+def load_relater(folder: Path) -> Relater:
+    """Return the relation classifier that `save` wrote into `folder`."""
+    try:
+        encoder = AutoModel.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False)
+    except Exception as error:  # noqa: BLE001 (any file may be broken in any way)
+        raise translate_load_error(folder, error) from error
+    try:
+        state = load_file(folder / RELATION_FILE)
+        model = Relater(encoder, len(state["bias"]))
+        model.linear.load_state_dict(state)
+    except Exception as error:  # noqa: BLE001
+        raise DataError(
+            f"`model/{RELATION_FILE}` must hold the layer above the marks; {error}",
+            hint="tune again",
+        ) from error
+    return model
