@@ -162,6 +162,31 @@ def test_answer_of_a_text_without_a_vector_is_the_low_end():
     assert SCORED.answer(np.zeros((2, 3)), PAIR).score == 0.0
 
 
+@given(st.floats(-0.5, 0.5), st.floats(0.25, 4.0))
+def test_fitted_line_gives_back_scores_that_lie_on_one(intercept, slope):
+    angles = np.linspace(0.1, 3.0, 7)
+    answers = [SCORED.answer(vectors(angle), PAIR) for angle in angles]
+    shares = np.clip(intercept + slope * np.cos(angles), 0.0, 1.0)
+    inside = (shares > 0) & (shares < 1)
+    if inside.sum() < 2:
+        return
+    kept = [answer for answer, is_inside in zip(answers, inside, strict=True) if is_inside]
+    examples = [row(float(5 * share)) for share in shares[inside]]
+    task = SCORED.fitted_line(examples, kept)
+    assert task.line == pytest.approx((intercept, slope), abs=1e-3)
+    for angle, example in zip(angles[inside], examples, strict=True):
+        assert task.answer(vectors(angle), PAIR).score == pytest.approx(example.gold, abs=1e-2)
+    assert task_from_json(json.loads(json.dumps(task.to_json()))) == task
+
+
+@pytest.mark.parametrize("scores", [(5.0, 0.0), (2.0, 2.0)])
+def test_fitted_line_stays_where_cosines_do_not_rise_with_the_scores(scores):
+    answers = [SCORED.answer(vectors(angle), PAIR) for angle in (2.0, 1.0)]
+    assert SCORED.fitted_line([row(score) for score in scores], answers) == SCORED
+    same = [answers[0], answers[0]]
+    assert SCORED.fitted_line([row(0.0), row(5.0)], same) == SCORED
+
+
 def test_answer_by_label_is_that_of_a_classification():
     answer = LABELLED.answer(np.array([0.0, 2.0]), PAIR)
     assert isinstance(answer, LabelAnswer)
