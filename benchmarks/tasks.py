@@ -49,7 +49,7 @@ CASES = {
         "qa",
         squad_rows,
         ("f1", "exact_match"),
-        {"tuned": {"training": {"epochs": 3}}},
+        {"tuned": {"training": {"epochs": 2, "batch_tokens": 2048}}},
     ),
     "dream": Case(
         "choice",

@@ -38,7 +38,7 @@ def said(index: int, confidence: float = 0.5) -> ChoiceAnswer:
 
 @pytest.mark.parametrize(
     ("answer", "gold"),
-    [(0, 0), (2, 2), ("1", 1), (" 2 ", 2), ("green", 1), (None, None), ("", None)],
+    [(0, 0), (2, 2), (1.0, 1), ("1", 1), (" 2 ", 2), ("green", 1), (None, None), ("", None)],
 )
 def test_read_answer_by_index_or_by_text(read, answer, gold):
     example = read(TASK, fields(answer=answer))

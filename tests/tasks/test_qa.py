@@ -42,6 +42,7 @@ def said(text: str, confidence: float = 0.5) -> StretchAnswer:
         ([{"text": "Bo", "start": 20}, {"text": "Bo", "start": 8}], [(20, 22), (8, 10)]),
         ([{"text": "Rome", "answer_start": 14}], [(14, 18)]),
         ({"text": ["Bo", "Ann"], "answer_start": [8, 0]}, [(8, 10), (0, 3)]),
+        ('{"text": ["Bo"], "answer_start": [8]}', [(8, 10)]),
         ({"text": ["Bo"], "start": [8]}, [(8, 10)]),
         ({"text": [], "answer_start": []}, []),
         ([{"start": 14, "end": 18}], [(14, 18)]),

@@ -72,11 +72,21 @@ def canary_difference(engine: Engine, path: Path) -> float:
     """
     rows = read_canary(path, engine.task)
     found = score(engine, [row.inputs for row in rows])
-    differences = [
-        float(np.abs(scores - row.logits.reshape(scores.shape)).max(initial=0.0))
-        for row, scores in zip(rows, found, strict=True)
-    ]
+    differ = _stretch_difference if engine.task.head == "span" else _difference
+    differences = [differ(scores, row.logits) for row, scores in zip(rows, found, strict=True)]
     return max(differences, default=0.0)
+
+
+def _difference(scores: np.ndarray, record: np.ndarray) -> float:
+    return float(np.abs(scores - record.reshape(scores.shape)).max(initial=0.0))
+
+
+def _stretch_difference(scores: np.ndarray, record: np.ndarray) -> float:
+    """Compare the scores of the stretches that both have: near ties may stand in another order."""
+    ours, theirs = (
+        {(start, end): value for start, end, value in rows.tolist()} for rows in (scores, record)
+    )
+    return max(abs(ours[each] - theirs[each]) for each in ours.keys() & theirs.keys())
 
 
 def _read_row(fields: dict[str, Any], task: Task, place: Place) -> tuple[Inputs, Example | None]:

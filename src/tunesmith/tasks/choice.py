@@ -166,7 +166,8 @@ def _read_answer(reader: Reader, choices: tuple[str, ...]) -> int | None:
     if isinstance(value, str) and value in choices:
         return choices.index(value)
     is_written = isinstance(value, str) and len(value) < LONGEST_INDEX and value.strip().isdecimal()
-    index = int(value) if is_written else value
+    is_whole = isinstance(value, float) and value.is_integer()
+    index = int(value) if is_written or is_whole else value
     if type(index) is int and 0 <= index < len(choices):
         return index
     reader.add(

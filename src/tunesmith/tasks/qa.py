@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -172,6 +174,9 @@ def _read_answers(reader: Reader, context: str) -> tuple[Span, ...] | None:
 def _listed(reader: Reader) -> list[Any] | None:
     """Return the answers as a list of mappings; `{text: […], answer_start: […]}` is read too."""
     value = reader.row[reader.columns.get("answers", "answers")]
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(value)
     if isinstance(value, Mapping) and isinstance(value.get("text"), list):
         starts = value.get("answer_start", value.get("start"))
         texts = value["text"]

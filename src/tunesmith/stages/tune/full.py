@@ -180,6 +180,10 @@ def _objective(job: Job) -> Objective:
     is_multilabel = targets.ndim > 1
     weights = None
     if job.recipe.class_weights == "balanced":
+        if is_multilabel and job.task.kind != "multilabel":
+            raise SpecError(
+                "scores are no labels to weigh", hint="--set training.class_weights=none"
+            )
         weights = _balanced_weights(targets, len(job.task.outputs())).to(job.engine.device)
     make = binary_cross_entropy if is_multilabel else cross_entropy
     return make(label_smoothing=job.recipe.label_smoothing, class_weights=weights)
