@@ -70,11 +70,20 @@ def load_backbone(name: str, *, revision: str | None = None) -> Backbone:
     """
     folder = find_model(name, revision=revision)
     tokenizer = load_tokenizer(folder.path)
-    try:
-        model = AutoModel.from_pretrained(folder.path, dtype=torch.float32, trust_remote_code=False)
-    except Exception as error:  # noqa: BLE001 (any file may be broken in any way; all become one error)
-        raise translate_load_error(folder.path, error) from error
+    model = load_whole(AutoModel, folder.path)
     return Backbone(model, tokenizer, read_card(folder, model, tokenizer))
+
+
+def load_whole(auto: Any, folder: Path) -> Any:
+    """Return the model in a folder by one of transformers' `AutoModel…` classes, in float32.
+
+    Raises `DataError` where the folder's files do not make a model, `ForeignError` where the
+    library fails for another reason.
+    """
+    try:
+        return auto.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False)
+    except Exception as error:  # noqa: BLE001 (any file may be broken in any way; all become one error)
+        raise translate_load_error(folder, error) from error
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -19,7 +19,7 @@ from tunesmith.measure.classes import (
     confusion_counts,
     confusion_outcomes,
 )
-from tunesmith.measure.intervals import bootstrap_intervals
+from tunesmith.measure.intervals import bootstrap_measures
 from tunesmith.tasks.labels import find_label, softmax, sort_labels
 from tunesmith.tasks.task import Labelled, Marks
 
@@ -67,12 +67,7 @@ class OneLabel(Labelled):
         confusion = confusion_counts(gold, predicted, classes=len(labels))
         hits, wrongly, missed = confusion_outcomes(confusion)
         statistic = class_statistics(gold, predicted, classes=len(labels))
-        values = statistic(np.ones(len(gold), dtype=np.int64))
-        intervals = bootstrap_intervals(statistic, len(gold), seed=seed)
-        measures = {
-            name: Measure(value, "ratio", len(gold), *intervals[name])
-            for name, value in values.items()
-        }
+        measures = bootstrap_measures(statistic, len(gold), seed=seed)
         correct = gold == predicted
         measures["ece"] = Measure(
             expected_calibration_error(confidence, correct), "ratio", len(gold)

@@ -20,7 +20,7 @@ from tunesmith.measure.classes import (
     multilabel_counts,
     multilabel_statistics,
 )
-from tunesmith.measure.intervals import bootstrap_intervals
+from tunesmith.measure.intervals import bootstrap_measures
 from tunesmith.tasks.labels import sigmoid, sort_labels
 from tunesmith.tasks.rows import Reader, as_text
 from tunesmith.tasks.task import HeadFamily, Labelled, Marks
@@ -96,12 +96,7 @@ class MultiLabel(Labelled):
 
         hits, wrongly, missed = multilabel_counts(gold, predicted)
         statistic = multilabel_statistics(gold, predicted)
-        values = statistic(np.ones(len(gold), dtype=np.int64))
-        intervals = bootstrap_intervals(statistic, len(gold), seed=seed)
-        measures = {
-            name: Measure(value, "ratio", len(gold), *intervals[name])
-            for name, value in values.items()
-        }
+        measures = bootstrap_measures(statistic, len(gold), seed=seed)
         correct = (gold == predicted).ravel()
         confidence = np.where(predicted, probability, 1.0 - probability).ravel()
         measures["ece"] = Measure(

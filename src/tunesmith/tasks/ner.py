@@ -22,7 +22,7 @@ from tunesmith.measure.classes import (
     confusion_counts,
     confusion_outcomes,
 )
-from tunesmith.measure.intervals import bootstrap_intervals
+from tunesmith.measure.intervals import bootstrap_measures
 from tunesmith.measure.spans import decode_tags, encode_tags, span_counts, span_statistics
 from tunesmith.tasks.decoding import best_tags
 from tunesmith.tasks.labels import softmax, sort_labels
@@ -109,13 +109,8 @@ class Ner(Labelled):
         found = [{Span(e.start, e.end, e.type) for e in answer.entities} for answer in answers]
         counts = span_counts(gold, found, types)
         statistic = span_statistics(counts)
-        values = statistic(np.ones(len(examples), dtype=np.int64))
-        intervals = bootstrap_intervals(statistic, len(examples), seed=seed)
         wanted = sum(map(len, gold))
-        measures = {
-            name: Measure(value, "ratio", wanted, *intervals[name])
-            for name, value in values.items()
-        }
+        measures = bootstrap_measures(statistic, len(examples), count=wanted, seed=seed)
         confidence = np.array([e.confidence for a in answers for e in a.entities])
         correct = np.array(
             [

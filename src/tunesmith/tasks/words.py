@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-UNSPACED = HAN + "\u3040-\u30ff\u0e00-\u0eff\u1780-\u17ff"
+from tunesmith.measure.scripts import UNSPACED
 
 _WORD = re.compile(rf"[{UNSPACED}]|\d+|[^\W\d_{UNSPACED}]+|[^\w\s]|_")
 _UNSPACED = re.compile(rf"[{UNSPACED}]|(?!\w)[\u3000-\u303f\uff00-\uffef]")

@@ -11,7 +11,7 @@ from transformers import AutoModelForSequenceClassification
 
 from tunesmith.core.errors import SpecError
 from tunesmith.model import averaging
-from tunesmith.model.backbones import Backbone, translate_load_error
+from tunesmith.model.backbones import Backbone, load_whole
 from tunesmith.model.batching import Batch
 from tunesmith.model.bert_family import BERT_FAMILY, is_bert_encoder
 from tunesmith.model.heads.dropout import set_dropout
@@ -157,12 +157,7 @@ def new_classifier(
 
 def load_classifier(folder: Path, *, pooling: str) -> MeanClassifier | NativeClassifier:
     """Return the classifier that `save` wrote into `folder`."""
-    try:
-        whole = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float32, trust_remote_code=False
-        )
-    except Exception as error:  # noqa: BLE001 (any file may be broken in any way)
-        raise translate_load_error(folder, error) from error
+    whole = load_whole(AutoModelForSequenceClassification, folder)
     if pooling != "mean":
         return NativeClassifier(whole)
     encoder, linear = averaging.unfold(whole)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import AutoModel
 
-from tunesmith.model.backbones import Backbone, translate_load_error
+from tunesmith.model.backbones import Backbone, load_whole
 from tunesmith.model.batching import Batch
 from tunesmith.model.heads.dropout import set_dropout
 from tunesmith.model.hidden import hidden_states
@@ -70,8 +70,5 @@ def new_embedder(backbone: Backbone, *, dropout: float | None) -> Embedder:
 
 def load_embedder(folder: Path) -> Embedder:
     """Return the encoder that `save` wrote into `folder`."""
-    try:
-        encoder = AutoModel.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False)
-    except Exception as error:  # noqa: BLE001 (any file may be broken in any way)
-        raise translate_load_error(folder, error) from error
+    encoder = load_whole(AutoModel, folder)
     return Embedder(encoder)

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import AutoModel
 
 from tunesmith.core.errors import DataError
-from tunesmith.model.backbones import Backbone, translate_load_error
+from tunesmith.model.backbones import Backbone, load_whole
 from tunesmith.model.batching import Batch
 from tunesmith.model.heads.dropout import set_dropout
 from tunesmith.model.hidden import hidden_states
@@ -65,10 +65,7 @@ def new_relater(backbone: Backbone, *, outputs: int, dropout: float | None) -> R
 
 def load_relater(folder: Path) -> Relater:
     """Return the relation classifier that `save` wrote into `folder`."""
-    try:
-        encoder = AutoModel.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False)
-    except Exception as error:  # noqa: BLE001 (any file may be broken in any way)
-        raise translate_load_error(folder, error) from error
+    encoder = load_whole(AutoModel, folder)
     try:
         state = load_file(folder / RELATION_FILE)
         model = Relater(encoder, len(state["bias"]))

@@ -10,7 +10,7 @@ from torch import nn
 from transformers import AutoModelForQuestionAnswering
 
 from tunesmith.core.errors import SpecError
-from tunesmith.model.backbones import Backbone, translate_load_error
+from tunesmith.model.backbones import Backbone, load_whole
 from tunesmith.model.batching import Batch
 from tunesmith.model.heads.dropout import set_dropout
 from tunesmith.model.hidden import hidden_states
@@ -78,10 +78,5 @@ def new_pointer(backbone: Backbone, *, dropout: float | None) -> Pointer:
 
 def load_pointer(folder: Path) -> Pointer:
     """Return the question answerer that `save` wrote into `folder`."""
-    try:
-        whole = AutoModelForQuestionAnswering.from_pretrained(
-            folder, dtype=torch.float32, trust_remote_code=False
-        )
-    except Exception as error:  # noqa: BLE001 (any file may be broken in any way)
-        raise translate_load_error(folder, error) from error
+    whole = load_whole(AutoModelForQuestionAnswering, folder)
     return Pointer(whole)

@@ -11,7 +11,7 @@ from torch import nn
 from transformers import AutoModelForTokenClassification
 
 from tunesmith.core.errors import DataError
-from tunesmith.model.backbones import Backbone, translate_load_error
+from tunesmith.model.backbones import Backbone, load_whole
 from tunesmith.model.batching import Batch
 from tunesmith.model.case_shape import CaseShape
 from tunesmith.model.heads.dropout import set_dropout
@@ -87,12 +87,7 @@ def new_tagger(
 
 def load_tagger(folder: Path, *, case_shape: bool) -> Tagger:
     """Return the tagger that `save` wrote into `folder`."""
-    try:
-        whole = AutoModelForTokenClassification.from_pretrained(
-            folder, dtype=torch.float32, trust_remote_code=False
-        )
-    except Exception as error:  # noqa: BLE001 (any file may be broken in any way)
-        raise translate_load_error(folder, error) from error
+    whole = load_whole(AutoModelForTokenClassification, folder)
     if not case_shape:
         return Tagger(whole, None)
     shapes = CaseShape(whole.config.hidden_size)

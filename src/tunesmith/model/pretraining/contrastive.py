@@ -14,7 +14,7 @@ from torch.nn import functional
 from transformers import AutoModel, BertModel
 
 from tunesmith.model.averaging import normalised_mean
-from tunesmith.model.backbones import translate_load_error
+from tunesmith.model.backbones import load_whole
 from tunesmith.model.batching import Batch
 from tunesmith.model.hidden import hidden_states
 from tunesmith.model.pretraining.masked import bert_config
@@ -63,8 +63,5 @@ def new_contrastive(
 
 def load_contrastive(folder: Path, *, temperature: float) -> ContrastiveModel:
     """Return a pretrained encoder."""
-    try:
-        encoder = AutoModel.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False)
-    except Exception as error:  # noqa: BLE001 (any file may be broken in any way)
-        raise translate_load_error(folder, error) from error
+    encoder = load_whole(AutoModel, folder)
     return ContrastiveModel(encoder, temperature=temperature)

@@ -7,31 +7,20 @@ family is computed packed (`model/hidden.py`).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
 from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM
 
-from tunesmith.model.backbones import translate_load_error
+from tunesmith.model.backbones import load_whole
 from tunesmith.model.batching import Batch
 from tunesmith.model.hidden import hidden_states
 from tunesmith.model.pretraining.presets import Shape
 from tunesmith.model.pretraining.vocabulary import Vocabulary
+from tunesmith.model.pretraining.wrapped import WrappedModel
 
 
-class MaskedModel(nn.Module):
+class MaskedModel(WrappedModel):
     """A transformers masked language model, read at `places` of the batch."""
-
-    def __init__(self, whole: Any) -> None:
-        """Wrap the model; its head is tied to the word embeddings where its config says so."""
-        super().__init__()
-        self.whole = whole
-
-    @property
-    def encoder(self) -> Any:
-        """The backbone below the head."""
-        return self.whole.base_model
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Return (N, V) float32 logits at `places` (N,), indices into the flattened (B * T)."""
@@ -41,10 +30,6 @@ class MaskedModel(nn.Module):
             return self.whole(**inputs).logits.flatten(0, 1)[batch["places"]].float()
         hidden = hidden_states(self.encoder, batch).flatten(0, 1)
         return head(hidden.index_select(0, batch["places"])).float()
-
-    def save(self, folder: Path) -> None:
-        """Write a folder that `AutoModel` and `AutoModelForMaskedLM` load."""
-        self.whole.save_pretrained(folder)
 
 
 def new_masked(shape: Shape, vocabulary: Vocabulary, *, window_tokens: int) -> MaskedModel:
@@ -69,10 +54,5 @@ def bert_config(shape: Shape, vocabulary: Vocabulary, window_tokens: int) -> Ber
 
 def load_masked(folder: Path) -> MaskedModel:
     """Return a pretrained encoder with its masked head; where it has none, with a new one."""
-    try:
-        whole = AutoModelForMaskedLM.from_pretrained(
-            folder, dtype=torch.float32, trust_remote_code=False
-        )
-    except Exception as error:  # noqa: BLE001 (any file may be broken in any way)
-        raise translate_load_error(folder, error) from error
+    whole = load_whole(AutoModelForMaskedLM, folder)
     return MaskedModel(whole)

@@ -6,10 +6,8 @@ Both run transformers' own forward pass.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
@@ -19,52 +17,29 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from tunesmith.model.backbones import translate_load_error
+from tunesmith.model.backbones import load_whole
 from tunesmith.model.batching import Batch
 from tunesmith.model.pretraining.presets import Shape
 from tunesmith.model.pretraining.residual_dropout import add_residual_dropout
 from tunesmith.model.pretraining.vocabulary import Vocabulary
+from tunesmith.model.pretraining.wrapped import WrappedModel
 
 GATED_WIDTH = 8 / 3
 """Feed-forward width of a gated layer, in hidden sizes, that costs what a plain one of 4 does."""
 WIDTH_STEP = 64
 
 
-class CausalModel(nn.Module):
+class CausalModel(WrappedModel):
     """A transformers decoder, read at every token that has another behind it."""
-
-    def __init__(self, whole: Any) -> None:
-        """Wrap the model."""
-        super().__init__()
-        self.whole = whole
-
-    @property
-    def encoder(self) -> Any:
-        """The backbone below the output layer."""
-        return self.whole.base_model
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Return (N, V) float32 logits at `places` (N,), indices into the flattened (B * T)."""
         logits = self.whole(batch["input_ids"], attention_mask=_needed(batch), use_cache=False)[0]
         return _at_places(logits, batch["places"])
 
-    def save(self, folder: Path) -> None:
-        """Write a folder that `AutoModelForCausalLM` loads."""
-        self.whole.save_pretrained(folder)
 
-
-class DenoisingModel(nn.Module):
+class DenoisingModel(WrappedModel):
     """A transformers encoder-decoder that writes the text whose spans were masked."""
-
-    def __init__(self, whole: Any) -> None:
-        """Wrap the model."""
-        super().__init__()
-        self.whole = whole
-
-    @property
-    def encoder(self) -> Any:
-        """The backbone below the output layer, both sides of it."""
-        return self.whole.base_model
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Return (N, V) float32 logits at `places` (N,) of the flattened decoder input."""
@@ -75,10 +50,6 @@ class DenoisingModel(nn.Module):
             use_cache=False,
         )[0]
         return _at_places(logits, batch["places"])
-
-    def save(self, folder: Path) -> None:
-        """Write a folder that `AutoModelForSeq2SeqLM` loads."""
-        self.whole.save_pretrained(folder)
 
 
 def new_causal(shape: Shape, vocabulary: Vocabulary, *, window_tokens: int) -> CausalModel:
@@ -129,19 +100,12 @@ def new_denoising(shape: Shape, vocabulary: Vocabulary, *, window_tokens: int) -
 
 def load_causal(folder: Path) -> CausalModel:
     """Return a pretrained decoder."""
-    return CausalModel(_load(AutoModelForCausalLM, folder))
+    return CausalModel(load_whole(AutoModelForCausalLM, folder))
 
 
 def load_denoising(folder: Path) -> DenoisingModel:
     """Return a pretrained encoder-decoder."""
-    return DenoisingModel(_load(AutoModelForSeq2SeqLM, folder))
-
-
-def _load(auto: Any, folder: Path) -> Any:
-    try:
-        return auto.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False)
-    except Exception as error:  # noqa: BLE001 (any file may be broken in any way)
-        raise translate_load_error(folder, error) from error
+    return DenoisingModel(load_whole(AutoModelForSeq2SeqLM, folder))
 
 
 def _at_places(logits: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
