@@ -153,6 +153,31 @@ class ChoiceAnswer:
         return fields
 
 
+@dataclass(frozen=True, slots=True)
+class TextAnswer:
+    """A text that was written: a translation, a summary, a reply.
+
+    `score` is the mean log-probability of its tokens where a model wrote it, None where its
+    sentences were taken from the input.
+    """
+
+    text: str
+    score: float | None = None
+
+    def to_json(self, *, all_scores: bool = False) -> dict[str, Any]:
+        """Return the text, and its score when asked for."""
+        fields: dict[str, Any] = {"written": self.text}
+        if all_scores and self.score is not None:
+            fields["score"] = round(self.score, 6)
+        return fields
+
+
 Answer: TypeAlias = (
-    LabelAnswer | LabelsAnswer | EntitiesAnswer | ScoreAnswer | StretchAnswer | ChoiceAnswer
+    LabelAnswer
+    | LabelsAnswer
+    | EntitiesAnswer
+    | ScoreAnswer
+    | StretchAnswer
+    | ChoiceAnswer
+    | TextAnswer
 )

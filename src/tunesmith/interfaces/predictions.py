@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tunesmith.interfaces.terminal import visible
 
-REPLIES = ("label", "labels", "entities", "score", "answer")
+REPLIES = ("label", "labels", "entities", "written", "score", "answer")
 """The field that tells what kind of answer a prediction is."""
 
 BESIDE = {*REPLIES, "confidence", "confidences", "scores", "tags", "start", "end", "choice"}
@@ -47,6 +47,8 @@ def _answer(prediction: Mapping[str, Any]) -> tuple[str, float | None]:
                 for item in prediction["entities"]
             ]
             return ", ".join(found) or "no entity", None
+        case "written":
+            return visible(prediction["written"]), None
         case "score":
             return f"{prediction['score']:.2f}", None
     if "choice" in prediction:
