@@ -20,8 +20,9 @@ class MaskedText(Part):
     name: Literal["mlm"] = "mlm"
     """The objective's name."""
 
-    mask_ratio: float = Field(0.15, gt=0, lt=1)
-    """Share of the tokens that are guessed: 80 % of them hidden, 10 % replaced, 10 % left."""
+    mask_ratio: float = Field(0.3, gt=0, lt=1)
+    """Share of the tokens that are guessed: 80 % of them hidden, 10 % replaced, 10 % left. Small
+    models learn faster from more than the 15 % of BERT (Wettig et al. 2023, §3)."""
 
     whole_words: bool = True
     """Hide all pieces of a word together; a Chinese character is a word."""

@@ -19,6 +19,8 @@ from tunesmith.data.corpus import CorpusLog, Passage, find_corpus_files, read_pa
 from tunesmith.model.backbones import load_tokenizer, longest_context
 from tunesmith.model.device import choose_precision, threads
 from tunesmith.model.pretraining import load_text_model, new_text_model, pooling_settings
+from tunesmith.model.pretraining.beginnings import begin_from_counts
+from tunesmith.model.pretraining.masked import MaskedModel
 from tunesmith.model.pretraining.presets import DEFAULT_SIZE, SHAPES
 from tunesmith.model.pretraining.vocabulary import Vocabulary, read_vocabulary, train_vocabulary
 from tunesmith.model.sources import ModelFolder, find_model
@@ -290,6 +292,8 @@ def _make_job(
             vocabulary,
             window_tokens=vocabulary.tokenizer.model_max_length,
         )
+        if isinstance(model, MaskedModel) and spec.beginning == "counted":
+            begin_from_counts(model.whole, text.tokens["train"].ids, seed=spec.seed)
     precision = choose_precision(spec.training.precision, session.device)
     session.emit(Said(str(precision)))
     return PretrainingJob(
