@@ -5,21 +5,18 @@ Tuning on rows and pretraining on text both run through here; what is measured, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from accelerate import Accelerator
 
 from tunesmith.core.events import Event, Said, Step, Validated
 from tunesmith.core.recipe import TrainingRecipe
-from tunesmith.model.batching import Batch
 from tunesmith.stages.tune.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from tunesmith.stages.tune.job import Fitted
-from tunesmith.stages.tune.loop import Position, Tuning, steps_per_epoch, train
-from tunesmith.stages.tune.objectives import Objective
+from tunesmith.stages.tune.loop import Feed, Position, Tuning, steps_per_epoch, train
 from tunesmith.stages.tune.optimizers import make_optimizer
 from tunesmith.stages.tune.rate_finder import sweep_rates
 from tunesmith.stages.tune.schedule_free import averaged
@@ -49,15 +46,6 @@ class Watch:
         return steps[-1] if steps else None
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """What the loop turns over: the loss, the batches of an epoch, and the tensors of one."""
-
-    objective: Objective
-    plan: Callable[[int], Sequence[np.ndarray]]
-    load: Callable[[np.ndarray], Batch]
-
-
 def make_tuning(
     model: Any, recipe: TrainingRecipe, feed: Feed, *, accelerator: Accelerator, precision: str
 ) -> Tuning:
@@ -74,11 +62,9 @@ def make_tuning(
     prepared, optimizer = accelerator.prepare(model, make_optimizer(model, recipe))
     return Tuning(
         model=prepared,
-        objective=feed.objective,
+        feed=feed,
         optimizer=optimizer,
         schedule=make_schedule(optimizer.optimizer, total=total, recipe=recipe),
-        plan=feed.plan,
-        load=feed.load,
         accelerator=accelerator,
         recipe=recipe,
         precision=precision,
@@ -170,3 +156,5 @@ def _record(fitted: Fitted, step: Step) -> None:
     fitted.tokens += step.tokens
     fitted.seconds += step.seconds
     fitted.losses.append((step.index, round(step.loss, 6)))
+    if step.parts:
+        fitted.parts.append({name: round(loss, 6) for name, loss in step.parts.items()})
