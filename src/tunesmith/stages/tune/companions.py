@@ -6,6 +6,7 @@ of the task's follows from the plans alone, so a resumed run needs no more state
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -58,34 +59,62 @@ def join_feeds(
     An epoch is one of the task; the streams go round in epochs of their own. Its losses are (K,),
     not weighted; `weights` (K,) of a batch are positive and their sum is 1.
     """
-    joined = _Joined(task, tuple(streams), recipe, processes)
+    course = Course(task.plan)
+    most = (recipe.max_steps or 0) * recipe.accumulation * processes
+    epochs = 0
+    while epochs < recipe.epochs and not (most and course.start(epochs) >= most):
+        epochs += 1
+    total = min(course.start(epochs), most or course.start(epochs))
+    beside = tuple(Course(stream.feed.plan) for stream in streams)
+    joined = _Joined(task, tuple(streams), course, beside, total)
     names = (TASK, *(stream.name for stream in streams))
     return Feed(joined.objective, joined.plan, joined.load, names)
 
 
 @dataclass(slots=True)
+class Course:
+    """The batches of all epochs end to end; `starts[e]` counts those before epoch e, once asked."""
+
+    plan: Callable[[int], Sequence[Any]]
+    starts: list[int] = field(default_factory=lambda: [0])
+
+    def __post_init__(self) -> None:
+        """Keep the plans that are asked for again at once."""
+        self.plan = lru_cache(maxsize=2)(self.plan)
+
+    def start(self, epoch: int) -> int:
+        """Return how many batches stand before an epoch."""
+        while len(self.starts) <= epoch:
+            self.starts.append(self.starts[-1] + len(self.plan(len(self.starts) - 1)))
+        return self.starts[epoch]
+
+    def take(self, first: int, count: int) -> list[Any]:
+        """Return `count` batches from number `first` on."""
+        while self.starts[-1] <= first:
+            self.start(len(self.starts))
+        epoch = bisect_right(self.starts, first) - 1
+        taken: list[Any] = []
+        while len(taken) < count:
+            begin = max(0, first - self.start(epoch))
+            taken += self.plan(epoch)[begin : begin + count - len(taken)]
+            epoch += 1
+        return taken
+
+
+@dataclass(slots=True)
 class _Joined:
-    """Feeds side by side; `starts[e]` counts the task's batches before epoch e, as far as known."""
+    """Feeds side by side; `total` counts the batches of the task in the whole training."""
 
     task: Feed
     streams: tuple[Stream, ...]
-    recipe: TrainingRecipe
-    processes: int
-    starts: list[int] = field(default_factory=lambda: [0])
-    total: int = 0
-    plans: tuple[Callable[[int], Sequence[Any]], ...] = ()
-
-    def __post_init__(self) -> None:
-        self.plans = tuple(lru_cache(maxsize=2)(stream.feed.plan) for stream in self.streams)
-        most = (self.recipe.max_steps or 0) * self.recipe.accumulation * self.processes
-        epoch = 0
-        while epoch < self.recipe.epochs and not (most and self.starts[-1] >= most):
-            self._start(epoch := epoch + 1)
-        self.total = min(self.starts[-1], most or self.starts[-1])
+    course: Course
+    beside: tuple[Course, ...]
+    total: int
 
     def plan(self, epoch: int) -> list[Draw]:
-        own, start = self.task.plan(epoch), self._start(epoch)
-        beside = [take_batches(plan, start=start, count=len(own)) for plan in self.plans]
+        start = self.course.start(epoch)
+        own = self.course.plan(epoch)
+        beside = [course.take(start, len(own)) for course in self.beside]
         return [
             Draw(numbers, min(1.0, (start + place) / max(1, self.total - 1)))
             for place, numbers in enumerate(zip(own, *beside, strict=True))
@@ -106,20 +135,3 @@ class _Joined:
             for objective, output, part in zip(objectives, outputs, parts, strict=True)
         ]
         return torch.stack([loss.float() for loss in losses])
-
-    def _start(self, epoch: int) -> int:
-        while len(self.starts) <= epoch:
-            self.starts.append(self.starts[-1] + len(self.task.plan(len(self.starts) - 1)))
-        return self.starts[epoch]
-
-
-def take_batches(plan: Callable[[int], Sequence[Any]], *, start: int, count: int) -> list[Any]:
-    """Return `count` batches from number `start` on of all epochs end to end."""
-    taken: list[Any] = []
-    epoch = before = 0
-    while len(taken) < count:
-        batches = plan(epoch)
-        first = max(0, start + len(taken) - before)
-        taken += batches[first : first + count - len(taken)]
-        epoch, before = epoch + 1, before + len(batches)
-    return taken

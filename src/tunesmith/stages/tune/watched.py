@@ -50,15 +50,7 @@ def make_tuning(
     model: Any, recipe: TrainingRecipe, feed: Feed, *, accelerator: Accelerator, precision: str
 ) -> Tuning:
     """Return a run of `recipe` at its beginning."""
-    total = sum(
-        steps_per_epoch(
-            len(feed.plan(epoch)),
-            accumulation=recipe.accumulation,
-            processes=accelerator.num_processes,
-        )
-        for epoch in range(recipe.epochs)
-    )
-    total = min(total, recipe.max_steps or total)
+    total = _count_steps(feed, recipe, processes=accelerator.num_processes)
     prepared, optimizer = accelerator.prepare(model, make_optimizer(model, recipe))
     return Tuning(
         model=prepared,
@@ -71,6 +63,17 @@ def make_tuning(
         total_steps=total,
         position=Position(),
     )
+
+
+def _count_steps(feed: Feed, recipe: TrainingRecipe, *, processes: int) -> int:
+    """Return the optimiser steps of all epochs, or `max_steps`; no more epochs are planned."""
+    total = 0
+    for epoch in range(recipe.epochs):
+        batches = len(feed.plan(epoch))
+        total += steps_per_epoch(batches, accumulation=recipe.accumulation, processes=processes)
+        if recipe.max_steps and total >= recipe.max_steps:
+            return recipe.max_steps
+    return total
 
 
 def run_watched(tuning: Tuning, watch: Watch, fitted: Fitted) -> Fitted:
