@@ -70,6 +70,8 @@ def test_both_losses_are_told_and_the_bundle_is_an_ordinary_one(
         assert step.loss == pytest.approx(expected, rel=1e-5)
     curve = result.report["curve"]["steps"]
     assert [set(record["parts"]) for record in curve] == [{"task", objective}] * STEPS
+    reasons = " ".join(result.report["training"]["reasons"])
+    assert f"beside the task: {objective}, its loss" in reasons
     plain = AutoModelForSequenceClassification.from_pretrained(result.bundle / "model")
     assert set(plain.config.id2label.values()) == {"good", "bad"}
     assert not any(name.startswith("cls.") for name in weights_of(result.bundle))

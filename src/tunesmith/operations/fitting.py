@@ -52,6 +52,12 @@ SELECTED_ON_VALID = (
     "expect slightly less on new data. "
     "For an unbiased figure: tunesmith evaluate {bundle} TEST, or --set split.test=0.1"
 )
+MEASURED_ON_VALID = (
+    "Measured on the validation rows; the main task's chose the checkpoint. "
+    "On other rows: tunesmith evaluate {bundle} TEST, or --set split.test=0.1"
+)
+MAIN = "bundle"
+"""The folder of the main task's bundle; those of other tasks stand in `bundles/`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ class Tuned:
     job: Job
     fitted: Fitted
     reasons: tuple[str, ...]
-    folder: str = "bundle"
+    folder: str = MAIN
 
 
 def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
@@ -189,7 +195,8 @@ def _write(session: Session, tuned: Tuned) -> Bundle:
     examples = getattr(prepared.splits, split)
     session.emit(Said(f"evaluating on {len(examples):,} {split} rows"))
     path = job.out / tuned.folder
-    notes = [SELECTED_ON_VALID.format(bundle=path)] if split == "valid" else []
+    caution = SELECTED_ON_VALID if tuned.folder == MAIN else MEASURED_ON_VALID
+    notes = [caution.format(bundle=path)] if split == "valid" else []
     if split == "test":
         notes += _finish(tuned)
     marked = mark_engine(engine, examples, seed=spec.seed, emit=session.emit)

@@ -72,7 +72,24 @@ def fit_full(job: Job, method: Full) -> Fitted:
             _start_head(each)
         if started:
             fitted.reasons.append(HEAD_START)
-    return run_watched(_prepare(job, model), watch, fitted)
+    fitted = run_watched(_prepare(job, model), watch, fitted)
+    fitted.reasons += _losses_beside(fitted, job)
+    return fitted
+
+
+def _losses_beside(fitted: Fitted, job: Job) -> list[str]:
+    """Say how the losses of what was learned beside the task went: means of its first and last."""
+    ends = max(1, len(fitted.parts) // 10)
+    names = [companion.name for companion in job.companions]
+    means = [
+        [np.mean([parts[name] for parts in some]) for name in names]
+        for some in (fitted.parts[:ends], fitted.parts[-ends:])
+    ]
+    return [
+        f"beside the task: {name}, its loss {first:.3f} in the first tenth of the steps, "
+        f"{last:.3f} in the last"
+        for name, first, last in zip(names, *means, strict=True)
+    ]
 
 
 def _prepare(job: Job, model: Any) -> Tuning:
