@@ -69,7 +69,7 @@ def summary(values: Mapping[int, float], alone: Mapping[int, float]) -> dict[str
 
     Intervals are Student's; a gain is one whose interval leaves out 0.
     """
-    fields = {"value": "mean over seeds", **_interval(list(values.values()))}
+    fields = {"over": "seeds", **_interval(list(values.values()))}
     shared = sorted(set(values) & set(alone))
     if values != alone and shared:
         difference = _interval([values[seed] - alone[seed] for seed in shared])
@@ -87,7 +87,7 @@ def _verdict(difference: Mapping[str, Any]) -> str:
 
 def _interval(values: Sequence[float]) -> dict[str, Any]:
     count, mean = len(values), statistics.fmean(values)
-    fields = {"mean": round(mean, 4), "low": None, "high": None, "count": count}
+    fields = {"value": round(mean, 4), "low": None, "high": None, "count": count}
     if count > 1:
         half = float(student.ppf((1 + CONFIDENCE) / 2, count - 1))
         half *= statistics.stdev(values) / math.sqrt(count)

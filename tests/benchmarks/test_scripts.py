@@ -125,9 +125,9 @@ def test_joint_table_says_gain_only_where_the_interval_leaves_out_zero(load_benc
     alone = {0: 0.70, 1: 0.72, 2: 0.71}
     better = summary({seed: value + 0.02 for seed, value in alone.items()}, alone)
     assert better["against task alone"]["verdict"] == "gain"
-    assert better["against task alone"]["mean"] == pytest.approx(0.02)
+    assert better["against task alone"]["value"] == pytest.approx(0.02)
     # t(0.975, 2) is 4.3027; the standard error of the mean is 0.01 / sqrt(3)
-    assert better["high"] - better["mean"] == pytest.approx(4.3027 * 0.01 / 3**0.5, abs=1e-4)
+    assert better["high"] - better["value"] == pytest.approx(4.3027 * 0.01 / 3**0.5, abs=1e-4)
     mixed = summary({0: 0.75, 1: 0.70, 2: 0.72}, alone)
     assert mixed["against task alone"]["verdict"] == "no gain"
     worse = summary({seed: value - 0.02 for seed, value in alone.items()}, alone)
