@@ -1,6 +1,6 @@
 """Windows to arrays: batches counted in tokens, so that little padding is computed.
 
-Everything but `collate` and `move` works without torch.
+All that makes arrays works without torch.
 """
 
 from __future__ import annotations
@@ -138,3 +138,29 @@ def _part_arrays(windows: Sequence[Window], longest: int) -> Arrays:
 def move(batch: Batch, device: Any) -> Batch:
     """Return the batch on `device`."""
     return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+
+
+def join_batches(batches: Sequence[Batch], **more: torch.Tensor) -> Batch:
+    """Return several batches as one: tensor `name` of batch k is `k.name`. `more` stand beside."""
+    named = {
+        f"{number}.{name}": tensor
+        for number, batch in enumerate(batches)
+        for name, tensor in batch.items()
+    }
+    return named | more
+
+
+def split_batch(batch: Batch, count: int) -> list[Batch]:
+    """Return the `count` batches that `join_batches` was given."""
+    parts: list[Batch] = [{} for _ in range(count)]
+    for key, tensor in batch.items():
+        number, _, name = key.partition(".")
+        if name:
+            parts[int(number)][name] = tensor
+    return parts
+
+
+def count_tokens(batch: Batch) -> int:
+    """Return the real (non-padding) tokens that an encoder reads of a batch, or of joined ones."""
+    masks = [tensor for key, tensor in batch.items() if key.endswith("attention_mask")]
+    return sum(int(mask.sum()) for mask in masks)

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from tunesmith.core.data_spec import RowsSpec
 from tunesmith.core.errors import DataError, SpecError
-from tunesmith.core.events import Said
+from tunesmith.core.events import Said, Warned
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.data.fingerprints import fingerprint_examples
 from tunesmith.data.splits import Splits
 from tunesmith.model.backbones import Backbone
 from tunesmith.model.framing import Reading
 from tunesmith.model.windows import FlatWindows
+from tunesmith.operations.fit import FitSpec
 from tunesmith.operations.tokens import Tokens, read_splits
 from tunesmith.session import Session
 from tunesmith.stages.check import Finding, check_splits
@@ -74,6 +75,16 @@ def prepare(
         if (examples := getattr(splits, name))
     }
     return Prepared(splits, read.windows, task, backbone, reading, findings, fingerprints)
+
+
+def prepare_sound(spec: FitSpec, session: Session, *, tokens: Tokens) -> Prepared:
+    """Return what `prepare` does, its warnings told. Raises what `refuse_faults` does."""
+    prepared = prepare(spec, session, method=spec.method.name, tokens=tokens)
+    refuse_faults(prepared.findings, spec)
+    for finding in prepared.findings:
+        if finding.severity == "warning":
+            session.emit(Warned(finding.message))
+    return prepared
 
 
 def refuse_faults(findings: tuple[Finding, ...], spec: RowsSpec) -> None:

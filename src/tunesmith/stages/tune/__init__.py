@@ -16,6 +16,14 @@ def fit_method(job: Job, method: Method) -> Fitted:
             fitted = fit_full(job, method)
         case Probe():
             fitted = fit_probe(job, method)
+    return conclude(job, fitted)
+
+
+def conclude(job: Job, fitted: Fitted) -> Fitted:
+    """Return `fitted` with what the validation rows still teach: decisions, and what scores mean.
+
+    A task that was learned beside another ends in the same way.
+    """
     if job.recipe.tune_decision and (reason := tune_decision(job)):
         fitted.reasons.append(reason)
     fitted.task = read_scores(job)
