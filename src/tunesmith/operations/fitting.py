@@ -15,7 +15,8 @@ from tunesmith.core.environment import package_versions
 from tunesmith.core.events import Said, Warned
 from tunesmith.data.splits import sample_examples
 from tunesmith.model.device import Choice, choose_precision, threads
-from tunesmith.model.heads import new_head
+from tunesmith.model.heads import HeadModel, new_head
+from tunesmith.model.heads.recommend import new_recommender
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.preparing import Prepared, prepare, refuse_faults
 from tunesmith.operations.tokens import Tokens
@@ -29,8 +30,9 @@ from tunesmith.stages.tune import fit_method
 from tunesmith.stages.tune.job import Fitted, Job
 from tunesmith.stages.tune.rows import Rows, make_rows
 from tunesmith.stages.tune.tracking import tracked
-from tunesmith.store.bundles import Bundle
+from tunesmith.store.bundles import Bundle, write_attachments
 from tunesmith.store.run_folder import open_run_folder, removed_if_unstarted
+from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.structured import sample_row
 from tunesmith.tasks.task import HeadFamily, Task
 
@@ -95,20 +97,21 @@ def _open_folder(spec: FitSpec, session: Session, out: Path, prepared: Prepared)
 def _tune(
     spec: FitSpec, session: Session, prepared: Prepared, *, out: Path, thread_count: int
 ) -> Tuned:
-    task, reading, backbone = prepared.task, prepared.reading, prepared.backbone
+    task = prepared.task
     torch.manual_seed(spec.seed)
-    model = new_head(
-        task.head,
-        backbone,
-        outputs=len(task.outputs()),
-        recipe=spec.model,
-        case_shape=reading.case_shape,
-    ).to(session.device)
+    model = _new_model(spec, prepared).to(session.device)
     precision = _choose_precision(spec, session)
     reasons = (str(precision), f"{session.device}, {thread_count} threads")
     for reason in reasons:
         session.emit(Said(reason))
-    engine = Engine(model, backbone.tokenizer, task, reading, session.device, precision.value)
+    engine = Engine(
+        model,
+        prepared.backbone.tokenizer,
+        task,
+        prepared.reading,
+        session.device,
+        precision.value,
+    )
     with tracked(session.emit, tracker=spec.training.track, folder=out / "tensorboard") as emit:
         job = Job(
             model=model,
@@ -121,12 +124,32 @@ def _tune(
             out=out,
             resume=spec.resume,
             emit=emit,
+            recommend=spec.recommend,
         )
         fitted = fit_method(job, spec.method)
     if fitted.task is not None:
         job = replace(job, task=fitted.task, engine=replace(engine, task=fitted.task))
         prepared = replace(prepared, task=fitted.task)
     return Tuned(prepared, job, fitted, reasons)
+
+
+def _new_model(spec: FitSpec, prepared: Prepared) -> HeadModel:
+    """Return the untrained model of the task's head family."""
+    task = prepared.task
+    if isinstance(task, Recommendation):
+        return new_recommender(
+            prepared.backbone,
+            items=len(task.catalogue.items),
+            recipe=spec.recommend,
+            dropout=spec.model.dropout,
+        )
+    return new_head(
+        task.head,
+        prepared.backbone,
+        outputs=len(task.outputs()),
+        recipe=spec.model,
+        case_shape=prepared.reading.case_shape,
+    )
 
 
 def _rows(prepared: Prepared, split: str) -> Rows:
@@ -164,6 +187,7 @@ def _write(spec: FitSpec, session: Session, tuned: Tuned) -> Bundle:
 
     def fill(folder: Path) -> None:
         save_weights(folder / "model", engine)
+        write_attachments(folder, engine.task)
         engine.tokenizer.save_pretrained(folder / "model")
         write_report(folder, report, marked, language=spec.language)
         canary = make_canary(engine, sample_examples(examples, CANARY_ROWS, seed=spec.seed))
@@ -221,6 +245,7 @@ PLAIN_LOADERS = {
     "span": "AutoModelForQuestionAnswering",
     "embed": "AutoModel",
     "relate": "AutoModel",
+    "recommend": "AutoModel",
 }
 """What loads `model/` in plain transformers, by head family; the rest are sequence classifiers."""
 
@@ -228,6 +253,7 @@ LACKING = {
     "tag": "the embedding of each word's case shape, added to the input embeddings. "
     "Expect other labels where case matters.",
     "relate": "the linear layer on the states before the two marked stretches.",
+    "recommend": "the towers of users and items above the vectors of the texts.",
 }
 """What the files are that plain transformers does not load, by head family."""
 
@@ -284,7 +310,8 @@ def _next_commands(bundle: Bundle, prepared: Prepared) -> tuple[str, ...]:
     sample = (prepared.splits.test or prepared.splits.valid)[0].inputs
     fields = prepared.task.input_fields(sample)
     text = json.dumps(sample.text[:60], ensure_ascii=False).replace("$", "\\$").replace("`", "\\`")
-    row = sample_row(fields)
+    is_user = prepared.task.head == "recommend"
+    row = json.dumps({"user": fields["user"]}) if is_user else sample_row(fields)
     return (
         f"tunesmith predict {bundle.path} {text if len(fields) == 1 else shlex.quote(row)}",
         f"tunesmith evaluate {bundle.path} TEST",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.events import Event
-from tunesmith.core.recipe import TrainingRecipe
+from tunesmith.core.recipe import RecommendRecipe, TrainingRecipe
 from tunesmith.model.heads import HeadModel
 from tunesmith.runtime.engine import Engine, score_windows
 from tunesmith.stages.tune.rows import Rows
@@ -32,6 +32,7 @@ class Job:
     out: Path
     resume: bool
     emit: Callable[[Event], None]
+    recommend: RecommendRecipe = RecommendRecipe()
 
 
 @dataclass(slots=True)
