@@ -41,11 +41,11 @@ TOLD = ("ndcg_at_10", "recall_at_10", "mrr")
 GRID = {
     "als": [
         {"factors": factors, "regularization": penalty, "alpha": alpha}
-        for factors, penalty, alpha in itertools.product((32, 64), (0.01, 0.1), (1.0, 10.0))
+        for factors, penalty, alpha in itertools.product((16, 32, 64), (0.01, 0.1), (1, 10, 40))
     ],
     "bpr": [
         {"factors": factors, "learning_rate": rate, "iterations": rounds}
-        for factors, rate, rounds in itertools.product((32, 64), (0.01, 0.05), (100, 200))
+        for factors, rate, rounds in itertools.product((32, 64, 128), (0.01, 0.05), (50, 100))
     ],
 }
 
