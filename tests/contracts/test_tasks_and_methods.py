@@ -75,6 +75,15 @@ def _choice(number):
     return {"context": f"order {number}", "question": "to?", "choices": choices, "answer": right}
 
 
+ITEMS = [f"the {word} card {letter}" for letter in "abcdef" for word in ("good", "bad")]
+
+
+def _recommendation(number):
+    user, step = divmod(number, 5)
+    item = (user + step) % len(ITEMS)
+    return {"user": f"u{user}", "item": f"i{item}", "value": 1.0, "time": float(number)}
+
+
 ROWS = {
     "classification": _classification,
     "multilabel": _multilabel,
@@ -84,8 +93,9 @@ ROWS = {
     "relation": _relation,
     "qa": _qa,
     "choice": _choice,
+    "recommendation": _recommendation,
 }
-NOT_PROBED = ("qa", "choice")
+NOT_PROBED = ("qa", "choice", "recommendation")
 NUMBERS = ("score", "confidence", "confidences", "scores", "null_probability", "entities")
 EVERY_PAIR = [
     (task, method)
@@ -112,6 +122,12 @@ def fitted(tmp_path_factory, tiny_model):
         rows = [ROWS[task](number) for number in range(80)]
         data = folder / "rows.jsonl"
         data.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        settings = {}
+        if task == "recommendation":
+            items = [{"item": f"i{at}", "text": text} for at, text in enumerate(ITEMS)]
+            content = "".join(json.dumps(item) + "\n" for item in items)
+            (folder / "items.jsonl").write_text(content, "utf-8")
+            settings = {"items": str(folder / "items.jsonl"), "recommend": {"batch_events": 8}}
         results[task, method] = tunesmith.fit(
             str(data),
             task=kind_of(task),
@@ -125,6 +141,7 @@ def fitted(tmp_path_factory, tiny_model):
                 "patience": 0,
             },
             out=str(folder / "run"),
+            **settings,
         )
     return results
 

@@ -13,6 +13,7 @@ from tunesmith.core.examples import (
     INPUTS,
     ChoiceInput,
     Example,
+    HistoryInput,
     MarkedInput,
     PairInput,
     Place,
@@ -31,6 +32,7 @@ ITEMS = {
     "MarkedInput": MarkedInput("a b", (0, 1), (2, 3), ("x", "")),
     "QuestionInput": QuestionInput("a", "b"),
     "ChoiceInput": ChoiceInput("a", "b", ("c", "d")),
+    "HistoryInput": HistoryInput("a", ("b", "c"), ("d",), 1.0, 2.0),
 }
 KINDS = pytest.mark.parametrize("kind", sorted(ITEMS))
 
@@ -43,7 +45,7 @@ def changed(value: Any) -> Any:
     """Return another value of the same type."""
     if isinstance(value, str):
         return value + "!"
-    if isinstance(value, int):
+    if isinstance(value, int | float):
         return value + 1
     return (changed(value[0]), *value[1:])
 

@@ -11,6 +11,7 @@ import pytest
 from tunesmith.core.errors import SpecError
 from tunesmith.core.examples import Inputs, Place
 from tunesmith.tasks import TASKS, make_task, task_from_json
+from tunesmith.tasks.catalogue import Catalogue
 from tunesmith.tasks.task import Task
 
 ROWS = {
@@ -30,15 +31,18 @@ ROWS = {
         "answers": [{"text": "Ann", "start": 0}],
     },
     "choice": {"question": "Who is glad?", "choices": ["Bo", "Ann"], "answer": 1},
+    "recommendation": {"user": "Ann", "item": "a"},
 }
-LABELLESS = ("choice",)
-SELECTIONS = {"accuracy", "micro_f1", "strict_f1", "relation_macro_f1", "f1"}
+LABELLESS = ("choice", "recommendation")
+SELECTIONS = {"accuracy", "micro_f1", "strict_f1", "relation_macro_f1", "f1", "ndcg_at_10"}
 KINDS = pytest.mark.parametrize("kind", sorted(TASKS))
 
 
 def learned(kind: str) -> Task:
     task = make_task(kind)
     example, _ = task.read(ROWS[kind], place=Place("rows.jsonl", 1))
+    if kind == "recommendation":
+        return task.with_catalogue(Catalogue(("a", "b"), ("An apple", ""), np.array([1, 0])))
     return task.with_labels_of([example])
 
 
@@ -52,6 +56,8 @@ def scores_of(task: Task, inputs: Inputs) -> np.ndarray:
             return np.zeros((len(inputs.choices), outputs))
         case "span":
             return np.array([[-1.0, -1.0, 0.0], [0.0, 3.0, 1.0]])
+        case "recommend":
+            return np.array([[0.0, 0.5], [1.0, 0.4]])
     return np.zeros(outputs)
 
 

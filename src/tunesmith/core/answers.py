@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
+
+SHOWN_ITEMS = 10
+"""Items of a ranking that are shown where nobody asked for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +175,34 @@ class TextAnswer:
         return fields
 
 
+@dataclass(frozen=True, slots=True)
+class RankedAnswer:
+    """Items that were not had yet, the best first, with their scores and texts.
+
+    `basis` says what they rest on: the `history`, or, where none of it is known, what is `popular`
+    with everybody. `unknown` are the items of the history that the bundle does not know.
+    """
+
+    items: tuple[str, ...]
+    scores: tuple[float, ...]
+    texts: tuple[str, ...]
+    basis: Literal["history", "popular"]
+    unknown: tuple[str, ...] = ()
+
+    def to_json(self, *, all_scores: bool = False) -> dict[str, Any]:
+        """Return the first ten items with texts and scores, or all that were kept on request."""
+        count = len(self.items) if all_scores else SHOWN_ITEMS
+        fields: dict[str, Any] = {
+            "items": list(self.items[:count]),
+            "texts": list(self.texts[:count]),
+            "scores": [round(score, 6) for score in self.scores[:count]],
+            "basis": self.basis,
+        }
+        if self.unknown:
+            fields["unknown"] = list(self.unknown)
+        return fields
+
+
 Answer: TypeAlias = (
     LabelAnswer
     | LabelsAnswer
@@ -180,4 +211,5 @@ Answer: TypeAlias = (
     | StretchAnswer
     | ChoiceAnswer
     | TextAnswer
+    | RankedAnswer
 )

@@ -8,11 +8,20 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from tunesmith.core.methods import named
-from tunesmith.core.recipe import ModelRecipe, SplitRecipe
+from tunesmith.core.recipe import ModelRecipe, RecommendRecipe, SplitRecipe
 from tunesmith.core.spec import Spec
 
 Language = Literal["en", "zh-CN"]
-TaskKind = Literal["classification", "multilabel", "ner", "matching", "relation", "qa", "choice"]
+TaskKind = Literal[
+    "classification",
+    "multilabel",
+    "ner",
+    "matching",
+    "relation",
+    "qa",
+    "choice",
+    "recommendation",
+]
 
 LARGEST_SEED = 2**32 - 1
 """The largest that every random generator below us takes."""
@@ -72,6 +81,12 @@ class RowsSpec(Spec):
 
     test: OptionalPathText = None
     """File with the rows the report is measured on, where `data` is a single file."""
+
+    items: OptionalPathText = None
+    """File with the columns `item` and `text` of all that can be recommended (recommendation)."""
+
+    recommend: RecommendRecipe = RecommendRecipe()
+    """What a recommender learns from, and how."""
 
     split: SplitRecipe = SplitRecipe()
     """Shares held out where the data names no split."""

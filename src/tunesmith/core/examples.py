@@ -98,7 +98,30 @@ class ChoiceInput:
         return "\n".join((self.context, self.question, *self.choices))
 
 
-Inputs: TypeAlias = TextInput | WordsInput | PairInput | MarkedInput | QuestionInput | ChoiceInput
+@dataclass(frozen=True, slots=True)
+class HistoryInput:
+    """Somebody who is to be shown what he may want next.
+
+    `items` are the ids of what `user` had before, the oldest first; None leaves it to what is known
+    of him. `passed` are items he had and did not like. `time` (seconds since 1970) and `value` are
+    those of the event that the row tells, where it tells one.
+    """
+
+    user: str
+    items: tuple[str, ...] | None = None
+    passed: tuple[str, ...] = ()
+    time: float | None = None
+    value: float | None = None
+
+    @property
+    def text(self) -> str:
+        """User and items, as one text that is looked at."""
+        return "\n".join((self.user, *(self.items or ())))
+
+
+Inputs: TypeAlias = (
+    TextInput | WordsInput | PairInput | MarkedInput | QuestionInput | ChoiceInput | HistoryInput
+)
 """Each has `text`: all there is to read in it. What reads them apart matches on the class."""
 
 
@@ -109,7 +132,10 @@ def spanned_text(inputs: Inputs) -> str:
 
 INPUTS: dict[str, type] = {
     made.__name__: made
-    for made in (TextInput, WordsInput, PairInput, MarkedInput, QuestionInput, ChoiceInput)
+    for made in (
+        *(TextInput, WordsInput, PairInput, MarkedInput, QuestionInput, ChoiceInput),
+        HistoryInput,
+    )
 }
 
 
@@ -121,8 +147,9 @@ class Example:
     labels (tuple of str), a `WordsInput` with entities (tuple of `Span`), a `PairInput` with a
     label or a score (float), a `MarkedInput` with a label, a `QuestionInput` with the stretches of
     its context that answer it (tuple of `Span`, empty where none does), a `ChoiceInput` with an
-    index. `gold` is None where the row has no answer. `id` is the same in every run. `group` names
-    the document a row belongs to, where known; rows of one group are never split apart.
+    index, a `HistoryInput` with the item that came next. `gold` is None where the row has no
+    answer. `id` is the same in every run. `group` names the document a row belongs to, where
+    known; rows of one group are never split apart.
     """
 
     id: str

@@ -39,6 +39,10 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "choices": ("choices", "options", "candidates", "endings"),
     "head": ("head", "subject", "subj", "e1", "entity1"),
     "tail": ("tail", "object", "obj", "e2", "entity2"),
+    "user": ("user", "user_id", "userid", "customer_id", "customer", "reader", "用户", "用户编号"),
+    "item": ("item", "item_id", "itemid", "movieid", "product_id", "article_id", "asin", "物品"),
+    "value": ("value", "rating", "score", "stars", "评分"),
+    "time": ("time", "timestamp", "date", "datetime", "unixreviewtime", "时间"),
     "id": ("id", "uid", "guid", "idx"),
     "group": ("group", "document", "doc_id", "document_id", "user", "session"),
 }

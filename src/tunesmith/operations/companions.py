@@ -69,6 +69,8 @@ def refuse_contradictions(spec: FitSpec) -> None:
         problems.append(
             f"`{'` and `'.join(beside)}` train the encoder; `--method probe` leaves it as it is"
         )
+    if beside and spec.task == "recommendation":
+        problems.append(f"`{'` and `'.join(beside)}` train the encoder; recommendation leaves it")
     if spec.joint is not None:
         if unknown := set(spec.joint.column) - {"text"}:
             problems.append(f"`joint.column` takes the role text; got {', '.join(sorted(unknown))}")

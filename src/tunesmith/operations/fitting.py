@@ -15,7 +15,8 @@ from tunesmith.core.environment import package_versions
 from tunesmith.core.events import Said
 from tunesmith.data.splits import sample_examples
 from tunesmith.model.device import Choice, choose_precision, threads
-from tunesmith.model.heads import new_head
+from tunesmith.model.heads import HeadModel, new_head
+from tunesmith.model.heads.recommend import new_recommender
 from tunesmith.model.sharing import share_encoder
 from tunesmith.operations.companions import (
     Beside,
@@ -36,8 +37,9 @@ from tunesmith.stages.tune import conclude, fit_method
 from tunesmith.stages.tune.job import Companion, Fitted, Job, TaskCompanion
 from tunesmith.stages.tune.rows import Rows, make_rows
 from tunesmith.stages.tune.tracking import tracked
-from tunesmith.store.bundles import Bundle
+from tunesmith.store.bundles import Bundle, write_attachments
 from tunesmith.store.run_folder import open_run_folder, removed_if_unstarted
+from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.structured import sample_row
 from tunesmith.tasks.task import HeadFamily, Task
 
@@ -141,13 +143,7 @@ def _tune(
 
 def _make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: str) -> Job:
     task, reading, backbone = prepared.task, prepared.reading, prepared.backbone
-    model = new_head(
-        task.head,
-        backbone,
-        outputs=len(task.outputs()),
-        recipe=spec.model,
-        case_shape=reading.case_shape,
-    ).to(session.device)
+    model = _new_model(spec, prepared).to(session.device)
     return Job(
         model=model,
         task=task,
@@ -159,6 +155,7 @@ def _make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: st
         out=spec.folder,
         resume=spec.resume,
         emit=session.emit,
+        recommend=spec.recommend,
     )
 
 
@@ -169,6 +166,25 @@ def _settled(tuned: Tuned) -> Tuned:
         return tuned
     job = replace(tuned.job, task=task, engine=replace(tuned.job.engine, task=task))
     return replace(tuned, job=job, prepared=replace(tuned.prepared, task=task))
+
+
+def _new_model(spec: FitSpec, prepared: Prepared) -> HeadModel:
+    """Return the untrained model of the task's head family."""
+    task = prepared.task
+    if isinstance(task, Recommendation):
+        return new_recommender(
+            prepared.backbone,
+            items=len(task.catalogue.items),
+            recipe=spec.recommend,
+            dropout=spec.model.dropout,
+        )
+    return new_head(
+        task.head,
+        prepared.backbone,
+        outputs=len(task.outputs()),
+        recipe=spec.model,
+        case_shape=prepared.reading.case_shape,
+    )
 
 
 def _rows(prepared: Prepared, split: str) -> Rows:
@@ -207,6 +223,7 @@ def _write(session: Session, tuned: Tuned) -> Bundle:
 
     def fill(folder: Path) -> None:
         save_weights(folder / "model", engine)
+        write_attachments(folder, engine.task)
         engine.tokenizer.save_pretrained(folder / "model")
         write_report(folder, report, marked, language=spec.language)
         canary = make_canary(engine, sample_examples(examples, CANARY_ROWS, seed=spec.seed))
@@ -264,6 +281,7 @@ PLAIN_LOADERS = {
     "span": "AutoModelForQuestionAnswering",
     "embed": "AutoModel",
     "relate": "AutoModel",
+    "recommend": "AutoModel",
 }
 """What loads `model/` in plain transformers, by head family; the rest are sequence classifiers."""
 
@@ -271,6 +289,7 @@ LACKING = {
     "tag": "the embedding of each word's case shape, added to the input embeddings. "
     "Expect other labels where case matters.",
     "relate": "the linear layer on the states before the two marked stretches.",
+    "recommend": "the towers of users and items above the vectors of the texts.",
 }
 """What the files are that plain transformers does not load, by head family."""
 
@@ -327,7 +346,8 @@ def _next_commands(bundle: Bundle, prepared: Prepared) -> tuple[str, ...]:
     sample = (prepared.splits.test or prepared.splits.valid)[0].inputs
     fields = prepared.task.input_fields(sample)
     text = json.dumps(sample.text[:60], ensure_ascii=False).replace("$", "\\$").replace("`", "\\`")
-    row = sample_row(fields)
+    is_user = prepared.task.head == "recommend"
+    row = json.dumps({"user": fields["user"]}) if is_user else sample_row(fields)
     return (
         f"tunesmith predict {bundle.path} {text if len(fields) == 1 else shlex.quote(row)}",
         f"tunesmith evaluate {bundle.path} TEST",

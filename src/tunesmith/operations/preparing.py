@@ -6,23 +6,33 @@ They read the rows, load the model and judge the two together.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tunesmith.core.data_spec import RowsSpec
 from tunesmith.core.errors import DataError, SpecError
 from tunesmith.core.events import Said, Warned
+from tunesmith.core.examples import Example
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.data.fingerprints import fingerprint_examples
 from tunesmith.data.splits import Splits
 from tunesmith.model.backbones import Backbone
 from tunesmith.model.framing import Reading
 from tunesmith.model.windows import FlatWindows
+from tunesmith.operations.catalogues import (
+    item_rows,
+    read_items,
+    refuse_items,
+    require_items,
+    with_catalogue,
+)
 from tunesmith.operations.fit import FitSpec
 from tunesmith.operations.tokens import Tokens, read_splits
 from tunesmith.session import Session
-from tunesmith.stages.check import Finding, check_splits
+from tunesmith.stages.check import Finding, check_recommendation, check_splits
+from tunesmith.stages.check.events import EventFacts
 from tunesmith.tasks import make_task
+from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.task import Task
 
 LARGEST_STRIDE = 64
@@ -54,6 +64,11 @@ def prepare(
     With `tokens` the windows that the check makes of train and valid are kept for tuning.
     """
     task = make_task(spec.task, columns=spec.column, pairs=spec.model.pairs)
+    if isinstance(task, Recommendation):
+        require_items(spec)
+        task = replace(task, liked=spec.recommend.liked)
+    else:
+        refuse_items(spec)
     session.emit(Said(f"reading {spec.data}"))
     splits = session.examples(
         spec.data,
@@ -65,10 +80,19 @@ def prepare(
         seed=spec.seed,
     )
     task = task.with_labels_of(splits.train)
+    items: Sequence[Example] = ()
+    if isinstance(task, Recommendation):
+        items = read_items(spec, session)
+        task = with_catalogue(task, items, splits)
     backbone = session.backbone(spec.model.name, revision=spec.model.revision)
     reading = choose_reading(spec.model, backbone, task, method=method)
-    read = read_splits(splits, backbone, reading, tokens=tokens)
-    findings = check_splits(splits, task, backbone, reading, tokens=read.figures)
+    if isinstance(task, Recommendation):
+        facts = EventFacts(splits, items, item_rows(task, items), task)
+        read = read_splits(Splits(facts.texts), backbone, reading, tokens=tokens)
+        findings = check_recommendation(facts, backbone, reading, tokens=read.figures)
+    else:
+        read = read_splits(splits, backbone, reading, tokens=tokens)
+        findings = check_splits(splits, task, backbone, reading, tokens=read.figures)
     fingerprints = {
         name: fingerprint_examples(examples)
         for name in ("train", "valid", "test")
@@ -105,8 +129,8 @@ def refuse_faults(findings: tuple[Finding, ...], spec: RowsSpec) -> None:
 def _check_command(spec: RowsSpec) -> str:
     """Return the command that shows everything that was found in these rows."""
     words = ["tunesmith", "check", spec.data, "--task", spec.task, "--model", spec.model.name]
-    for split, path in (("valid", spec.valid), ("test", spec.test)):
-        words += [f"--{split}", path] if path else []
+    for name, path in (("valid", spec.valid), ("test", spec.test), ("items", spec.items)):
+        words += [f"--{name}", path] if path else []
     for role, name in spec.column.items():
         words += ["--column", f"{role}={name}"]
     return shlex.join(words)

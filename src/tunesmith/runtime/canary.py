@@ -72,7 +72,8 @@ def canary_difference(engine: Engine, path: Path) -> float:
     """
     rows = read_canary(path, engine.task)
     found = score(engine, [row.inputs for row in rows])
-    differ = _stretch_difference if engine.task.head == "span" else _difference
+    keyed = engine.task.head in ("span", "recommend")
+    differ = _keyed_difference if keyed else _difference
     differences = [differ(scores, row.logits) for row, scores in zip(rows, found, strict=True)]
     return max(differences, default=0.0)
 
@@ -81,12 +82,16 @@ def _difference(scores: np.ndarray, record: np.ndarray) -> float:
     return float(np.abs(scores - record.reshape(scores.shape)).max(initial=0.0))
 
 
-def _stretch_difference(scores: np.ndarray, record: np.ndarray) -> float:
-    """Compare the scores of the stretches that both have: near ties may stand in another order."""
+def _keyed_difference(scores: np.ndarray, record: np.ndarray) -> float:
+    """Compare the scores of the stretches or items that both have, whatever their order is.
+
+    Near ties may stand in another one. The score is the last of each row.
+    """
     ours, theirs = (
-        {(start, end): value for start, end, value in rows.tolist()} for rows in (scores, record)
+        {tuple(key): value for *key, value in rows.tolist()} for rows in (scores, record)
     )
-    return max(abs(ours[each] - theirs[each]) for each in ours.keys() & theirs.keys())
+    shared = ours.keys() & theirs.keys()
+    return max((abs(ours[each] - theirs[each]) for each in shared), default=0.0)
 
 
 def _read_row(fields: dict[str, Any], task: Task, place: Place) -> tuple[Inputs, Example | None]:

@@ -13,11 +13,16 @@ from tunesmith.tasks.matching import Matching
 from tunesmith.tasks.multilabel import MultiLabel
 from tunesmith.tasks.ner import Ner
 from tunesmith.tasks.qa import Qa
+from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.relation import Relation
 from tunesmith.tasks.task import Pairs, Task
 
 TASKS: dict[str, type] = {
-    task.kind: task for task in (Classification, MultiLabel, Ner, Matching, Relation, Qa, Choice)
+    task.kind: task
+    for task in (
+        *(Classification, MultiLabel, Ner, Matching, Relation, Qa, Choice),
+        Recommendation,
+    )
 }
 
 

@@ -18,7 +18,7 @@ from tunesmith.core.measures import Measure
 from tunesmith.measure.calibration import CalibrationBin
 from tunesmith.measure.classes import ClassScore
 
-HeadFamily = Literal["classify", "tag", "span", "embed", "choose", "relate"]
+HeadFamily = Literal["classify", "tag", "span", "embed", "choose", "relate", "recommend"]
 Pairs = Literal["auto", "together", "apart"]
 
 
@@ -117,7 +117,7 @@ class Task(Protocol):
         """Return what the head is trained on.
 
         That is a class index, a list of 0..1 or of one tag index a word, the (start, end)
-        characters of an answer, a score of 0..1, or the index of a choice.
+        characters of an answer, a score of 0..1, or the index of a choice or an item.
         """
         ...
 
@@ -150,6 +150,18 @@ class Task(Protocol):
 
     def to_json(self) -> dict[str, Any]:
         """Return the task as `bundle.json` keeps it; `task_from_json` reads it."""
+        ...
+
+    def attachments(self) -> Mapping[str, str]:
+        """Return the files that the bundle keeps beside the task, by name, where it has any."""
+        ...
+
+    def with_attachments(self, contents: Mapping[str, str]) -> Task:
+        """Return this task with the files that `attachments` gave."""
+        ...
+
+    def show_inputs(self, inputs: Inputs) -> str:
+        """Return the inputs as a person reads them."""
         ...
 
     def show_gold(self, example: Example) -> str | list[str]:
@@ -190,6 +202,18 @@ class Labelled:
     def input_fields(self, inputs: Any) -> dict[str, Any]:
         """Return the text."""
         return {"text": inputs.text}
+
+    def attachments(self) -> Mapping[str, str]:
+        """Return no files: everything stands in `bundle.json`."""
+        return {}
+
+    def with_attachments(self, contents: Mapping[str, str]) -> Self:  # noqa: ARG002
+        """Return this task as it is."""
+        return self
+
+    def show_inputs(self, inputs: Any) -> str:
+        """Return the text."""
+        return inputs.text
 
     def gold_fields(self, gold: Any) -> dict[str, Any]:
         """Return the gold answer under its role, spans as mappings."""

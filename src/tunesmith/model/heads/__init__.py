@@ -20,11 +20,14 @@ from tunesmith.model.heads.classify import (
     new_classifier,
 )
 from tunesmith.model.heads.embed import Embedder, load_embedder, new_embedder
+from tunesmith.model.heads.recommend import Recommender, load_recommender
 from tunesmith.model.heads.relate import Relater, load_relater, new_relater
 from tunesmith.model.heads.span import Pointer, load_pointer, new_pointer
 from tunesmith.model.heads.tag import Tagger, load_tagger, new_tagger
 
-HeadModel: TypeAlias = MeanClassifier | NativeClassifier | Tagger | Pointer | Embedder | Relater
+HeadModel: TypeAlias = (
+    MeanClassifier | NativeClassifier | Tagger | Pointer | Embedder | Relater | Recommender
+)
 
 
 def new_head(
@@ -55,19 +58,23 @@ def load_head(family: str, folder: Path, *, pooling: str, reading: Reading) -> H
             return load_embedder(folder)
         case "relate":
             return load_relater(folder)
+        case "recommend":
+            return load_recommender(folder)
     return load_classifier(folder, pooling=pooling)
 
 
 def linear_of(model: HeadModel) -> nn.Linear:
     """Return the layer that makes the logits. Raises `TypeError` where a model gives vectors."""
-    if isinstance(model, Embedder):
+    if isinstance(model, Embedder | Recommender):
         raise TypeError("a model that gives vectors has no layer for logits")
     return model.linear
 
 
 def output_count(model: HeadModel) -> int | None:
-    """Return how many logits a head gives at a time; None where it gives vectors."""
-    return None if isinstance(model, Embedder) else linear_of(model).out_features
+    """Return how many logits a head gives at a time; None where it gives vectors or a ranking."""
+    if isinstance(model, Embedder | Recommender):
+        return None
+    return linear_of(model).out_features
 
 
 def head_parameters(model: HeadModel) -> set[int]:

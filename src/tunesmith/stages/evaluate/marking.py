@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.core.answers import Answer, ScoreAnswer
+from tunesmith.core.answers import Answer, RankedAnswer, ScoreAnswer, TextAnswer
 from tunesmith.core.errors import DataError
 from tunesmith.core.events import Event, Progress
 from tunesmith.core.examples import Example
@@ -54,7 +54,7 @@ def list_mistakes(marked: Marked, *, most: int | None = None) -> list[dict[str, 
     return [
         {
             "id": marked.examples[row].id,
-            "text": marked.examples[row].inputs.text,
+            "text": marked.task.show_inputs(marked.examples[row].inputs),
             "gold": marked.task.show_gold(marked.examples[row]),
             "predicted": marked.task.show_answer(marked.answers[row]),
             "confidence": _confidence(marked.answers[row]),
@@ -71,7 +71,7 @@ def _confidence(reply: Answer) -> float | None:
     """
     if hasattr(reply, "confidence"):
         return round(reply.confidence, 4)
-    if isinstance(reply, ScoreAnswer):
+    if isinstance(reply, ScoreAnswer | TextAnswer | RankedAnswer):
         return None
     if hasattr(reply, "entities"):
         return round(min((e.confidence for e in reply.entities), default=0.0), 4) or None

@@ -7,10 +7,13 @@ from tunesmith.stages.tune.decision import read_scores, tune_decision
 from tunesmith.stages.tune.full import fit_full
 from tunesmith.stages.tune.job import Fitted, Job
 from tunesmith.stages.tune.probe import fit_probe
+from tunesmith.stages.tune.recommender import fit_recommender
 
 
 def fit_method(job: Job, method: Method) -> Fitted:
     """Tune `job.model` in place by `method` and return how it went."""
+    if job.task.head == "recommend":
+        return fit_recommender(job, method)
     match method:
         case Full():
             fitted = fit_full(job, method)

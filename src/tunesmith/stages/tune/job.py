@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from tunesmith.core.companions import JointRecipe
 from tunesmith.core.events import Event
-from tunesmith.core.recipe import TrainingRecipe
+from tunesmith.core.recipe import RecommendRecipe, TrainingRecipe
 from tunesmith.model.batching import Batch
 from tunesmith.model.heads import HeadModel
 from tunesmith.model.pretraining import TextModel
@@ -37,6 +37,7 @@ class Job:
     out: Path
     resume: bool
     emit: Callable[[Event], None]
+    recommend: RecommendRecipe = RecommendRecipe()
     companions: tuple[Companion, ...] = ()
 
 
