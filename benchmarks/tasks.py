@@ -4,7 +4,7 @@ Usage: TUNESMITH_DATA=… python benchmarks/tasks.py [NAME …]
 
 One JSON line a measure, with its interval. A baseline that needs no tuning stands beside where the
 task has one: MiniLM untouched for STS-B, the question's most similar sentence for SQuAD, the most
-frequent place for DREAM.
+frequent place for DREAM, the first three turns for DialogSum.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from typing import Any
 
 from record import measure_fields, tell
 from sentence_baseline import mark_sentences
-from task_rows import Row, dream_rows, semeval_rows, squad_rows, stsb_rows, write_splits
+from task_rows import (
+    Row,
+    dialogsum_rows,
+    dream_rows,
+    semeval_rows,
+    squad_rows,
+    stsb_rows,
+    write_splits,
+)
 
 import tunesmith
 
@@ -56,6 +64,22 @@ CASES = {
         dream_rows,
         ("accuracy", "most_frequent_place"),
         {"tuned": {"training": {"epochs": 3}}},
+    ),
+    "dialogsum": Case(
+        "summarization",
+        dialogsum_rows,
+        (
+            *(
+                f"{prefix}rouge_{variant}"
+                for prefix in ("", "mean_", "lead_", "lead_mean_")
+                for variant in "12l"
+            ),
+            *(f"rouge_{variant}_over_lead" for variant in "12l"),
+        ),
+        {
+            "extractive": {"method": "extractive"},
+            "extractive, nothing fitted": {"method": {"name": "extractive", "scorer": "centroid"}},
+        },
     ),
 }
 

@@ -98,7 +98,17 @@ class ChoiceInput:
         return "\n".join((self.context, self.question, *self.choices))
 
 
-Inputs: TypeAlias = TextInput | WordsInput | PairInput | MarkedInput | QuestionInput | ChoiceInput
+@dataclass(frozen=True, slots=True)
+class SentencesInput:
+    """One text and the (start, end) offsets of its sentences, in order; at least one."""
+
+    text: str
+    sentences: tuple[tuple[int, int], ...]
+
+
+Inputs: TypeAlias = (
+    TextInput | WordsInput | PairInput | MarkedInput | QuestionInput | ChoiceInput | SentencesInput
+)
 """Each has `text`: all there is to read in it. What reads them apart matches on the class."""
 
 
@@ -109,7 +119,10 @@ def spanned_text(inputs: Inputs) -> str:
 
 INPUTS: dict[str, type] = {
     made.__name__: made
-    for made in (TextInput, WordsInput, PairInput, MarkedInput, QuestionInput, ChoiceInput)
+    for made in (
+        *(TextInput, WordsInput, PairInput, MarkedInput, QuestionInput, ChoiceInput),
+        SentencesInput,
+    )
 }
 
 
@@ -121,8 +134,9 @@ class Example:
     labels (tuple of str), a `WordsInput` with entities (tuple of `Span`), a `PairInput` with a
     label or a score (float), a `MarkedInput` with a label, a `QuestionInput` with the stretches of
     its context that answer it (tuple of `Span`, empty where none does), a `ChoiceInput` with an
-    index. `gold` is None where the row has no answer. `id` is the same in every run. `group` names
-    the document a row belongs to, where known; rows of one group are never split apart.
+    index, a `SentencesInput` with reference summaries (tuple of str). `gold` is None where the row
+    has no answer. `id` is the same in every run. `group` names the document a row belongs to, where
+    known; rows of one group are never split apart.
     """
 
     id: str

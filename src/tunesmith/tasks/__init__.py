@@ -14,10 +14,15 @@ from tunesmith.tasks.multilabel import MultiLabel
 from tunesmith.tasks.ner import Ner
 from tunesmith.tasks.qa import Qa
 from tunesmith.tasks.relation import Relation
+from tunesmith.tasks.summarization import Summarization
 from tunesmith.tasks.task import Pairs, Task
 
 TASKS: dict[str, type] = {
-    task.kind: task for task in (Classification, MultiLabel, Ner, Matching, Relation, Qa, Choice)
+    task.kind: task
+    for task in (
+        *(Classification, MultiLabel, Ner, Matching, Relation, Qa, Choice),
+        Summarization,
+    )
 }
 
 

@@ -20,6 +20,7 @@ from tunesmith.stages.check.sizes import (
     check_sizes,
     check_truncation,
 )
+from tunesmith.stages.check.summaries import check_summaries
 from tunesmith.stages.check.texts import check_blank_texts, check_encodings
 from tunesmith.stages.check.tokens import TokenFigures
 from tunesmith.stages.check.vocabulary import (
@@ -46,6 +47,7 @@ CHECKS: tuple[Callable[[Context], Iterator[Finding]], ...] = (
     check_label_names,
     check_repeats,
     check_entities,
+    check_summaries,
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.core.answers import Answer, ScoreAnswer
+from tunesmith.core.answers import Answer, ScoreAnswer, TextAnswer
 from tunesmith.core.errors import DataError
 from tunesmith.core.events import Event, Progress
 from tunesmith.core.examples import Example
@@ -71,7 +71,7 @@ def _confidence(reply: Answer) -> float | None:
     """
     if hasattr(reply, "confidence"):
         return round(reply.confidence, 4)
-    if isinstance(reply, ScoreAnswer):
+    if isinstance(reply, ScoreAnswer | TextAnswer):
         return None
     if hasattr(reply, "entities"):
         return round(min((e.confidence for e in reply.entities), default=0.0), 4) or None
