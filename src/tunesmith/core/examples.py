@@ -106,6 +106,14 @@ class SentencesInput:
     sentences: tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation: who has it (system, user or assistant), and what is said."""
+
+    role: str
+    content: str
+
+
 Inputs: TypeAlias = (
     TextInput | WordsInput | PairInput | MarkedInput | QuestionInput | ChoiceInput | SentencesInput
 )
