@@ -111,6 +111,16 @@ def movielens_items() -> Iterator[Row]:
             yield {"item": item, "text": f"{title}. {told}".strip()}
 
 
+def dialogsum_rows(split: str) -> Iterator[Row]:
+    """Yield DialogSum: a talk and its summary; the test rows have three."""
+    name = {"valid": "dev"}.get(split, split)
+    path = data_folder("dialogsum") / f"dialogsum.{name}.jsonl"
+    for line in path.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        summaries = [row[role] for role in row if role.startswith("summary")]
+        yield {"document": row["dialogue"], "summary": summaries, "id": row["fname"]}
+
+
 def write_splits(rows: Callable[[str], Iterator[Row]], folder: Path) -> None:
     """Write the splits that a data set has as `train.jsonl`, `valid.jsonl` and `test.jsonl`."""
     folder.mkdir(parents=True, exist_ok=True)

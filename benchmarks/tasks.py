@@ -4,7 +4,7 @@ Usage: TUNESMITH_DATA=… python benchmarks/tasks.py [NAME …]
 
 One JSON line a measure, with its interval. A baseline that needs no tuning stands beside where the
 task has one: MiniLM untouched for STS-B, the question's most similar sentence for SQuAD, the most
-frequent place for DREAM.
+frequent place for DREAM, the first three turns for DialogSum.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from record import measure_fields, tell
 from sentence_baseline import mark_sentences
 from task_rows import (
     Row,
+    dialogsum_rows,
     dream_rows,
     movielens_items,
     movielens_rows,
@@ -74,6 +75,22 @@ CASES = {
         ("ndcg_at_10", "recall_at_10", "mrr", "popularity_ndcg_at_10"),
         {"tuned": {"training": {"epochs": 8, "head_learning_rate": 3e-3}}},
         movielens_items,
+    ),
+    "dialogsum": Case(
+        "summarization",
+        dialogsum_rows,
+        (
+            *(
+                f"{prefix}rouge_{variant}"
+                for prefix in ("", "mean_", "lead_", "lead_mean_")
+                for variant in "12l"
+            ),
+            *(f"rouge_{variant}_over_lead" for variant in "12l"),
+        ),
+        {
+            "extractive": {"method": "extractive"},
+            "extractive, nothing fitted": {"method": {"name": "extractive", "scorer": "centroid"}},
+        },
     ),
 }
 

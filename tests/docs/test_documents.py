@@ -32,6 +32,7 @@ SAMPLES = {
     "relation": "relations",
     "qa": "reading",
     "choice": "choices",
+    "summarization": "notes",
 }
 """The folder of `examples/` whose rows, one JSON object a line, a task's pages show."""
 PLACEHOLDERS = {"path", "PATH"}

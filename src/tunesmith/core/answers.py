@@ -161,17 +161,20 @@ class TextAnswer:
     """A text that was written: a translation, a summary, a reply.
 
     `score` is the mean log-probability of its tokens where a model wrote it, None where its
-    sentences were taken from the input.
+    sentences were taken from the input; `sentences` are then their (start, end) in the input.
     """
 
     text: str
     score: float | None = None
+    sentences: tuple[tuple[int, int], ...] = ()
 
     def to_json(self, *, all_scores: bool = False) -> dict[str, Any]:
-        """Return the text, and its score when asked for."""
+        """Return the text, and its score or where its sentences stand when asked for."""
         fields: dict[str, Any] = {"written": self.text}
         if all_scores and self.score is not None:
             fields["score"] = round(self.score, 6)
+        if all_scores and self.sentences:
+            fields["sentences"] = [{"start": start, "end": end} for start, end in self.sentences]
         return fields
 
 

@@ -21,6 +21,7 @@ TaskKind = Literal[
     "qa",
     "choice",
     "recommendation",
+    "summarization",
 ]
 
 LARGEST_SEED = 2**32 - 1

@@ -119,8 +119,31 @@ class HistoryInput:
         return "\n".join((self.user, *(self.items or ())))
 
 
+@dataclass(frozen=True, slots=True)
+class SentencesInput:
+    """One text and the (start, end) offsets of its sentences, in order; at least one."""
+
+    text: str
+    sentences: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation: who has it (system, user or assistant), and what is said."""
+
+    role: str
+    content: str
+
+
 Inputs: TypeAlias = (
-    TextInput | WordsInput | PairInput | MarkedInput | QuestionInput | ChoiceInput | HistoryInput
+    TextInput
+    | WordsInput
+    | PairInput
+    | MarkedInput
+    | QuestionInput
+    | ChoiceInput
+    | HistoryInput
+    | SentencesInput
 )
 """Each has `text`: all there is to read in it. What reads them apart matches on the class."""
 
@@ -135,6 +158,7 @@ INPUTS: dict[str, type] = {
     for made in (
         *(TextInput, WordsInput, PairInput, MarkedInput, QuestionInput, ChoiceInput),
         HistoryInput,
+        SentencesInput,
     )
 }
 
@@ -147,7 +171,8 @@ class Example:
     labels (tuple of str), a `WordsInput` with entities (tuple of `Span`), a `PairInput` with a
     label or a score (float), a `MarkedInput` with a label, a `QuestionInput` with the stretches of
     its context that answer it (tuple of `Span`, empty where none does), a `ChoiceInput` with an
-    index, a `HistoryInput` with the item that came next. `gold` is None where the row has no
+    index, a `HistoryInput` with the item that came next, a `SentencesInput` with reference
+    summaries (tuple of str). `gold` is None where the row has no
     answer. `id` is the same in every run. `group` names the document a row belongs to, where
     known; rows of one group are never split apart.
     """

@@ -37,6 +37,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "answers": ("answers", "answer"),
     "answer": ("answer", "label", "gold", "correct", "answer_index"),
     "choices": ("choices", "options", "candidates", "endings"),
+    "document": ("document", "dialogue", "article", "text", "content", "body", "文章", "正文"),
+    "summary": ("summary", "summaries", "highlights", "abstract", "target", "摘要"),
     "head": ("head", "subject", "subj", "e1", "entity1"),
     "tail": ("tail", "object", "obj", "e2", "entity2"),
     "user": ("user", "user_id", "userid", "customer_id", "customer", "reader", "用户", "用户编号"),

@@ -13,7 +13,7 @@ REPLIES = ("label", "labels", "entities", "written", "score", "answer")
 """The field that tells what kind of answer a prediction is."""
 
 BESIDE = {*REPLIES, "confidence", "confidences", "scores", "tags", "start", "end", "choice"}
-BESIDE |= {"null_probability"}
+BESIDE |= {"null_probability", "sentences"}
 """The fields that belong to an answer; all others say what was asked."""
 
 

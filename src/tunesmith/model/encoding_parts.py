@@ -18,6 +18,7 @@ from tunesmith.core.examples import (
     MarkedInput,
     PairInput,
     QuestionInput,
+    SentencesInput,
 )
 from tunesmith.model.framing import Frame, PairFrame, Reading, Window, window_starts
 
@@ -67,23 +68,29 @@ def texts_of(item: Inputs) -> tuple[str, ...]:
             return (item.question, item.context)
         case ChoiceInput():
             return (item.context, item.question, *item.choices)
+        case SentencesInput():
+            return tuple(item.text[start:end] for start, end in item.sentences)
     return (item.text,)
 
 
 def tokens_at_once(item: Inputs, lengths: Sequence[int], *, apart: bool) -> int:
     """Return how many tokens of a row one window would have to hold to show all it should.
 
-    `lengths` are those of its texts. Choices, and texts read apart, have windows of their own.
+    `lengths` are those of its texts. Choices, sentences and texts read apart have windows of their
+    own.
     """
     if isinstance(item, ChoiceInput):
         context, question, *choices = lengths
         return context + question + max(choices)
-    return max(lengths) if isinstance(item, PairInput) and apart else sum(lengths)
+    is_apart = isinstance(item, SentencesInput) or (isinstance(item, PairInput) and apart)
+    return max(lengths) if is_apart else sum(lengths)
 
 
 def part_windows(item: Inputs, tokens: Tokens, row: int, layout: Layout) -> Iterator[Window]:
     """Yield the windows of one row of several parts."""
     match item:
+        case SentencesInput():
+            yield from _windows_apart(tokens, row, layout)
         case PairInput() if layout.reading.apart:
             yield from _windows_apart(tokens, row, layout)
         case PairInput():
@@ -107,7 +114,7 @@ def longest_question(room: int) -> int:
 
 
 def _windows_apart(tokens: Tokens, row: int, layout: Layout) -> Iterator[Window]:
-    """Yield the windows of both texts of a pair; each text has as much weight as the other."""
+    """Yield the windows of the texts of a row, each on its own and of as much weight as another."""
     for slot, ids in enumerate(tokens.ids):
         starts = _starts(len(ids), layout.room, layout)
         for start in starts:

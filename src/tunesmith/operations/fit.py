@@ -30,7 +30,8 @@ class FitSpec(RowsSpec):
     """Tune a pretrained model on labelled rows and write a bundle with its report."""
 
     method: Method = Full()
-    """How the model is adapted: full, or probe (frozen vectors and a linear head, in seconds)."""
+    """How the model is adapted: full, probe (frozen vectors and a linear head, in seconds), or
+    extractive (summarization)."""
 
     training: TrainingRecipe = TrainingRecipe()
     """How the loop trains."""

@@ -197,9 +197,9 @@ def _rows(prepared: Prepared, split: str) -> Rows:
 
 
 def _choose_precision(spec: FitSpec, session: Session) -> Choice:
-    """Return the number format of tuning; a probe reads the very vectors that serving computes."""
-    if spec.method.name == "probe" and spec.training.precision == "auto":
-        return Choice("fp32", "a probe is fitted on the vectors that serving computes")
+    """Return the number format of tuning; frozen vectors are those that serving computes."""
+    if spec.method.name in ("probe", "extractive") and spec.training.precision == "auto":
+        return Choice("fp32", "the head is fitted on the vectors that serving computes")
     return choose_precision(spec.training.precision, session.device)
 
 
@@ -282,6 +282,7 @@ PLAIN_LOADERS = {
     "embed": "AutoModel",
     "relate": "AutoModel",
     "recommend": "AutoModel",
+    "extract": "AutoModel",
 }
 """What loads `model/` in plain transformers, by head family; the rest are sequence classifiers."""
 
@@ -290,6 +291,7 @@ LACKING = {
     "Expect other labels where case matters.",
     "relate": "the linear layer on the states before the two marked stretches.",
     "recommend": "the towers of users and items above the vectors of the texts.",
+    "extract": "the linear layer that weighs sentences; how they are chosen is in `bundle.json`.",
 }
 """What the files are that plain transformers does not load, by head family."""
 

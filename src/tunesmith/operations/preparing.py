@@ -57,13 +57,15 @@ class Prepared:
 
 
 def prepare(
-    spec: RowsSpec, session: Session, *, method: str = "full", tokens: Tokens | None = None
+    spec: RowsSpec, session: Session, *, method: str | None = None, tokens: Tokens | None = None
 ) -> Prepared:
     """Return rows, labelled task, backbone, reading and the findings of the check.
 
-    With `tokens` the windows that the check makes of train and valid are kept for tuning.
+    Raises `SpecError` where the method, if one is named, cannot tune the task. With `tokens` the
+    windows that the check makes of train and valid are kept for tuning.
     """
     task = make_task(spec.task, columns=spec.column, pairs=spec.model.pairs)
+    task = task if method is None else task.with_method(method)
     if isinstance(task, Recommendation):
         require_items(spec)
         task = replace(task, liked=spec.recommend.liked)
@@ -136,7 +138,9 @@ def _check_command(spec: RowsSpec) -> str:
     return shlex.join(words)
 
 
-def choose_reading(recipe: ModelRecipe, backbone: Backbone, task: Task, *, method: str) -> Reading:
+def choose_reading(
+    recipe: ModelRecipe, backbone: Backbone, task: Task, *, method: str | None
+) -> Reading:
     """Return how texts become windows: the recipe's wishes, completed from the model's card."""
     wants_shape = backbone.card.uncased if recipe.case_shape is None else recipe.case_shape
     max_length = recipe.max_length or backbone.card.context

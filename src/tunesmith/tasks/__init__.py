@@ -15,6 +15,7 @@ from tunesmith.tasks.ner import Ner
 from tunesmith.tasks.qa import Qa
 from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.relation import Relation
+from tunesmith.tasks.summarization import Summarization
 from tunesmith.tasks.task import Pairs, Task
 
 TASKS: dict[str, type] = {
@@ -22,6 +23,7 @@ TASKS: dict[str, type] = {
     for task in (
         *(Classification, MultiLabel, Ner, Matching, Relation, Qa, Choice),
         Recommendation,
+        Summarization,
     )
 }
 

@@ -12,13 +12,13 @@ from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 import numpy as np
 
 from tunesmith.core.answers import Answer
-from tunesmith.core.errors import Problem
+from tunesmith.core.errors import Problem, SpecError
 from tunesmith.core.examples import Example, Inputs, Place, Span
 from tunesmith.core.measures import Measure
 from tunesmith.measure.calibration import CalibrationBin
 from tunesmith.measure.classes import ClassScore
 
-HeadFamily = Literal["classify", "tag", "span", "embed", "choose", "relate", "recommend"]
+HeadFamily = Literal["classify", "tag", "span", "embed", "choose", "relate", "recommend", "extract"]
 Pairs = Literal["auto", "together", "apart"]
 
 
@@ -83,6 +83,10 @@ class Task(Protocol):
 
     def with_pairs(self, pairs: Pairs) -> Task:
         """Return this task with how it reads two texts, where it does: together, or apart."""
+        ...
+
+    def with_method(self, method: str) -> Task:
+        """Return this task for a method. Raises `SpecError` where the method cannot tune it."""
         ...
 
     def gold_role(self, row: Mapping[str, Any]) -> str:
@@ -193,6 +197,15 @@ class Labelled:
 
     def with_pairs(self, pairs: Pairs) -> Self:  # noqa: ARG002
         """Return this task as it is: it does not read pairs."""
+        return self
+
+    def with_method(self, method: str) -> Self:
+        """Return this task as it is. Raises `SpecError` for the method that takes sentences."""
+        if method == "extractive":
+            raise SpecError(
+                f"the method `extractive` must have documents to summarise; {self.kind} has none",
+                hint="--method full",
+            )
         return self
 
     def gold_role(self, row: Mapping[str, Any]) -> str:  # noqa: ARG002

@@ -20,13 +20,21 @@ from tunesmith.model.heads.classify import (
     new_classifier,
 )
 from tunesmith.model.heads.embed import Embedder, load_embedder, new_embedder
+from tunesmith.model.heads.extract import Extractor, load_extractor, new_extractor
 from tunesmith.model.heads.recommend import Recommender, load_recommender
 from tunesmith.model.heads.relate import Relater, load_relater, new_relater
 from tunesmith.model.heads.span import Pointer, load_pointer, new_pointer
 from tunesmith.model.heads.tag import Tagger, load_tagger, new_tagger
 
 HeadModel: TypeAlias = (
-    MeanClassifier | NativeClassifier | Tagger | Pointer | Embedder | Relater | Recommender
+    MeanClassifier
+    | NativeClassifier
+    | Tagger
+    | Pointer
+    | Embedder
+    | Relater
+    | Recommender
+    | Extractor
 )
 
 
@@ -44,6 +52,8 @@ def new_head(
             return new_embedder(backbone, dropout=dropout)
         case "relate":
             return new_relater(backbone, outputs=outputs, dropout=dropout)
+        case "extract":
+            return new_extractor(backbone, dropout=dropout)
     return new_classifier(backbone, outputs=outputs, pooling=recipe.pooling, dropout=dropout)
 
 
@@ -60,6 +70,8 @@ def load_head(family: str, folder: Path, *, pooling: str, reading: Reading) -> H
             return load_relater(folder)
         case "recommend":
             return load_recommender(folder)
+        case "extract":
+            return load_extractor(folder)
     return load_classifier(folder, pooling=pooling)
 
 

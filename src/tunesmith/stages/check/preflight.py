@@ -21,6 +21,7 @@ from tunesmith.stages.check.sizes import (
     check_sizes,
     check_truncation,
 )
+from tunesmith.stages.check.summaries import check_summaries
 from tunesmith.stages.check.texts import check_blank_texts, check_encodings
 from tunesmith.stages.check.tokens import TokenFigures
 from tunesmith.stages.check.vocabulary import (
@@ -47,6 +48,7 @@ CHECKS: tuple[Callable[[Context], Iterator[Finding]], ...] = (
     check_label_names,
     check_repeats,
     check_entities,
+    check_summaries,
 )
 
 ITEM_CHECKS = (

@@ -19,6 +19,7 @@ PIPELINE_TAGS = {
     "qa": "question-answering",
     "choice": "multiple-choice",
     "recommendation": "sentence-similarity",
+    "summarization": "summarization",
 }
 SHOWN_CLASSES = 50
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tunesmith.core.methods import Full, Method, Probe
+from tunesmith.core.methods import Extractive, Full, Method, Probe
 from tunesmith.stages.tune.decision import read_scores, tune_decision
+from tunesmith.stages.tune.extractive import fit_extractive
 from tunesmith.stages.tune.full import fit_full
 from tunesmith.stages.tune.job import Fitted, Job
 from tunesmith.stages.tune.probe import fit_probe
@@ -19,6 +20,8 @@ def fit_method(job: Job, method: Method) -> Fitted:
             fitted = fit_full(job, method)
         case Probe():
             fitted = fit_probe(job, method)
+        case Extractive():
+            fitted = fit_extractive(job, method)
     return conclude(job, fitted)
 
 
@@ -29,5 +32,5 @@ def conclude(job: Job, fitted: Fitted) -> Fitted:
     """
     if job.recipe.tune_decision and (reason := tune_decision(job)):
         fitted.reasons.append(reason)
-    fitted.task = read_scores(job)
+    fitted.task = fitted.task or read_scores(job)
     return fitted
