@@ -18,6 +18,7 @@ from tunesmith.core.examples import (
     PairInput,
     Place,
     QuestionInput,
+    SentencesInput,
     Span,
     TextInput,
     WordsInput,
@@ -33,6 +34,7 @@ ITEMS = {
     "QuestionInput": QuestionInput("a", "b"),
     "ChoiceInput": ChoiceInput("a", "b", ("c", "d")),
     "HistoryInput": HistoryInput("a", ("b", "c"), ("d",), 1.0, 2.0),
+    "SentencesInput": SentencesInput("a b", ((0, 1), (2, 3))),
 }
 KINDS = pytest.mark.parametrize("kind", sorted(ITEMS))
 

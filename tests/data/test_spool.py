@@ -20,6 +20,7 @@ from tunesmith.core.examples import (
     PairInput,
     Place,
     QuestionInput,
+    SentencesInput,
     Span,
     TextInput,
     WordsInput,
@@ -51,6 +52,7 @@ by_kind = {
         st.none() | st.floats(allow_nan=False),
         st.none() | st.floats(allow_nan=False),
     ),
+    SentencesInput: st.builds(SentencesInput, texts, st.lists(stretches, max_size=3).map(tuple)),
 }
 inputs = st.one_of(*by_kind.values())
 golds = st.one_of(

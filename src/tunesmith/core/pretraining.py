@@ -21,7 +21,7 @@ class MaskedText(Part):
     """The objective's name."""
 
     mask_ratio: float = Field(0.3, gt=0, lt=1)
-    """Share of the tokens that are guessed: 80 % of them hidden, 10 % replaced, 10 % left. Small
+    """Share of the tokens that are guessed: 80 % of them hidden, 10 % replaced, 10 % left; small
     models learn faster from more than the 15 % of BERT (Wettig et al. 2023, §3)."""
 
     whole_words: bool = True
