@@ -76,8 +76,9 @@ def test_bad_rows_say_what_must_hold(faults, row, named):
 def test_question_by_history_needs_no_user(read):
     assert read(TASK, {"history": ["a", 2]}).inputs == HistoryInput("", ("a", "2"))
     assert TASK.inputs_of(json.dumps({"user": "ann"})) == HistoryInput("ann")
+    assert TASK.inputs_of("ann") == HistoryInput("ann")
     with pytest.raises(DataError, match="JSON object"):
-        TASK.inputs_of("a, b")
+        TASK.inputs_of('{"user": ann}')
 
 
 def test_inputs_as_fields_are_read_back(read):

@@ -348,10 +348,12 @@ def _next_commands(bundle: Bundle, prepared: Prepared) -> tuple[str, ...]:
     sample = (prepared.splits.test or prepared.splits.valid)[0].inputs
     fields = prepared.task.input_fields(sample)
     text = json.dumps(sample.text[:60], ensure_ascii=False).replace("$", "\\$").replace("`", "\\`")
-    is_user = prepared.task.head == "recommend"
-    row = json.dumps({"user": fields["user"]}) if is_user else sample_row(fields)
+    if prepared.task.head == "recommend":
+        text = shlex.quote(fields["user"])
+    elif len(fields) > 1:
+        text = shlex.quote(sample_row(fields))
     return (
-        f"tunesmith predict {bundle.path} {text if len(fields) == 1 else shlex.quote(row)}",
+        f"tunesmith predict {bundle.path} {text}",
         f"tunesmith evaluate {bundle.path} TEST",
         f"xdg-open {bundle.path}/report.html",
     )

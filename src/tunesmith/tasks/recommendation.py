@@ -88,8 +88,10 @@ class Recommendation(Labelled):
         return {"kind": self.kind, "columns": dict(self.columns), "liked": self.liked}
 
     def inputs_of(self, text: str) -> Inputs:
-        """Return the inputs of a row written as a JSON object."""
-        return inputs_from_json(self, text)
+        """Return the inputs of a row written as a JSON object, or of the user of that name."""
+        if text.lstrip().startswith("{"):
+            return inputs_from_json(self, text)
+        return HistoryInput(text)
 
     def input_fields(self, inputs: Any) -> dict[str, Any]:
         """Return user and history, and value and time of an event, by role."""
