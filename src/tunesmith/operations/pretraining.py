@@ -21,6 +21,7 @@ from tunesmith.model.pretraining.beginnings import begin_from_counts
 from tunesmith.model.pretraining.masked import MaskedModel
 from tunesmith.model.pretraining.presets import DEFAULT_SIZE, SHAPES
 from tunesmith.model.pretraining.vocabulary import Vocabulary, read_vocabulary, train_vocabulary
+from tunesmith.model.pretraining.writers import CausalModel, DenoisingModel, suit_attention
 from tunesmith.model.sources import ModelFolder, find_model
 from tunesmith.operations.corpora import Source, Text, encode_corpus, read_corpus
 from tunesmith.operations.pretrain import PretrainResult, PretrainSpec
@@ -208,6 +209,8 @@ def _make_job(
         )
         if isinstance(model, MaskedModel) and spec.beginning == "counted":
             begin_from_counts(model.whole, text.tokens["train"].ids, seed=spec.seed)
+    if isinstance(model, CausalModel | DenoisingModel):
+        suit_attention(model.whole, session.device)
     precision = choose_precision(spec.training.precision, session.device)
     session.emit(Said(str(precision)))
     return PretrainingJob(
