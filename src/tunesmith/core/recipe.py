@@ -138,7 +138,8 @@ class TrainingRecipe(Part):
     """Validation measure that chooses the checkpoint; none takes the task's own."""
 
     tune_decision: bool = True
-    """Shift the line between yes and no (taggers, multi-label) to the best validation F1."""
+    """Shift the line between yes and no (taggers, multi-label), and weigh which tag follows which
+    (taggers), to the best validation F1."""
 
     checkpoint_steps: int | None = Field(None, ge=1)
     """Optimiser steps between checkpoints; none saves at each validation."""

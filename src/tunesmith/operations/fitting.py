@@ -301,6 +301,8 @@ def _plain_note(lacks: tuple[str, ...], family: HeadFamily) -> str:
     load = f"`{loader}.from_pretrained('model')`"
     if lacks:
         return f"{load} loads, without {', '.join(lacks)}: {LACKING[family]}"
+    if family == "tag":
+        return f"{load} gives the same logits; how tags follow each other is in `bundle.json`."
     if family == "embed":
         return f"{load} gives the states whose mean is a text's vector, as sentence-transformers."
     return f"{load} gives the same answers."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.core.methods import Extractive, Full, Method, Probe
-from tunesmith.stages.tune.decision import read_scores, tune_decision
+from tunesmith.stages.tune.decision import settle
 from tunesmith.stages.tune.extractive import fit_extractive
 from tunesmith.stages.tune.full import fit_full
 from tunesmith.stages.tune.job import Fitted, Job
@@ -30,7 +30,6 @@ def conclude(job: Job, fitted: Fitted) -> Fitted:
 
     A task that was learned beside another ends in the same way.
     """
-    if job.recipe.tune_decision and (reason := tune_decision(job)):
-        fitted.reasons.append(reason)
-    fitted.task = fitted.task or read_scores(job)
+    if fitted.task is None:
+        settle(job, fitted)
     return fitted
