@@ -12,7 +12,16 @@ from tunesmith.core.recipe import ModelRecipe, SplitRecipe
 from tunesmith.core.spec import Spec
 
 Language = Literal["en", "zh-CN"]
-TaskKind = Literal["classification", "multilabel", "ner", "matching", "relation", "qa", "choice"]
+TaskKind = Literal[
+    "classification",
+    "multilabel",
+    "ner",
+    "matching",
+    "relation",
+    "qa",
+    "choice",
+    "translation",
+]
 
 LARGEST_SEED = 2**32 - 1
 """The largest that every random generator below us takes."""

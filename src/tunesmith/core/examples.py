@@ -98,7 +98,22 @@ class ChoiceInput:
         return "\n".join((self.context, self.question, *self.choices))
 
 
-Inputs: TypeAlias = TextInput | WordsInput | PairInput | MarkedInput | QuestionInput | ChoiceInput
+@dataclass(frozen=True, slots=True)
+class WritingInput:
+    """A text and what is to be written from it: how training reads a row whose answer is a text."""
+
+    source: str
+    target: str
+
+    @property
+    def text(self) -> str:
+        """Source and target, as one text that is looked at."""
+        return f"{self.source}\n{self.target}"
+
+
+Inputs: TypeAlias = (
+    TextInput | WordsInput | PairInput | MarkedInput | QuestionInput | ChoiceInput | WritingInput
+)
 """Each has `text`: all there is to read in it. What reads them apart matches on the class."""
 
 
@@ -109,7 +124,10 @@ def spanned_text(inputs: Inputs) -> str:
 
 INPUTS: dict[str, type] = {
     made.__name__: made
-    for made in (TextInput, WordsInput, PairInput, MarkedInput, QuestionInput, ChoiceInput)
+    for made in (
+        *(TextInput, WordsInput, PairInput, MarkedInput, QuestionInput, ChoiceInput),
+        WritingInput,
+    )
 }
 
 
@@ -121,8 +139,9 @@ class Example:
     labels (tuple of str), a `WordsInput` with entities (tuple of `Span`), a `PairInput` with a
     label or a score (float), a `MarkedInput` with a label, a `QuestionInput` with the stretches of
     its context that answer it (tuple of `Span`, empty where none does), a `ChoiceInput` with an
-    index. `gold` is None where the row has no answer. `id` is the same in every run. `group` names
-    the document a row belongs to, where known; rows of one group are never split apart.
+    index, a `TextInput` with the texts that would be right to write (tuple of str). `gold` is None
+    where the row has no answer. `id` is the same in every run. `group` names the document a row
+    belongs to, where known; rows of one group are never split apart.
     """
 
     id: str
@@ -130,3 +149,13 @@ class Example:
     gold: Any
     place: Place
     group: str | None = None
+
+
+def taught_inputs(example: Example) -> Inputs:
+    """Return a row whose answer is written as training reads it: with its first reference.
+
+    Without a reference, the inputs as they are.
+    """
+    if not example.gold:
+        return example.inputs
+    return WritingInput(example.inputs.text, example.gold[0])

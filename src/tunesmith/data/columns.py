@@ -39,6 +39,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "choices": ("choices", "options", "candidates", "endings"),
     "head": ("head", "subject", "subj", "e1", "entity1"),
     "tail": ("tail", "object", "obj", "e2", "entity2"),
+    "source": ("source", "src", "text", "sentence", "input", "original", "原文"),
+    "target": ("target", "tgt", "translation", "output", "reference", "译文"),
     "id": ("id", "uid", "guid", "idx"),
     "group": ("group", "document", "doc_id", "document_id", "user", "session"),
 }

@@ -14,8 +14,10 @@ import torch
 from tunesmith.core.environment import package_versions
 from tunesmith.core.events import Said, Warned
 from tunesmith.data.splits import sample_examples
+from tunesmith.model.backbones import WRITERS
 from tunesmith.model.device import Choice, choose_precision, threads
 from tunesmith.model.heads import new_head
+from tunesmith.model.heads.generate import Writer, keep_decoding
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.preparing import Prepared, prepare, refuse_faults
 from tunesmith.operations.tokens import Tokens
@@ -29,10 +31,11 @@ from tunesmith.stages.tune import fit_method
 from tunesmith.stages.tune.job import Fitted, Job
 from tunesmith.stages.tune.rows import Rows, make_rows
 from tunesmith.stages.tune.tracking import tracked
+from tunesmith.stages.tune.writing import choose_decoding
 from tunesmith.store.bundles import Bundle
 from tunesmith.store.run_folder import open_run_folder, removed_if_unstarted
 from tunesmith.tasks.structured import sample_row
-from tunesmith.tasks.task import HeadFamily, Task
+from tunesmith.tasks.task import Task
 
 CANARY_ROWS = 128
 PROBLEM_TYPES = {
@@ -108,13 +111,17 @@ def _tune(
     reasons = (str(precision), f"{session.device}, {thread_count} threads")
     for reason in reasons:
         session.emit(Said(reason))
-    engine = Engine(model, backbone.tokenizer, task, reading, session.device, precision.value)
+    train, valid = _rows(prepared, "train"), _rows(prepared, "valid")
+    decoding = choose_decoding(spec.decoding, train, task, emit=session.emit)
+    engine = Engine(
+        model, backbone.tokenizer, task, reading, session.device, precision.value, decoding
+    )
     with tracked(session.emit, tracker=spec.training.track, folder=out / "tensorboard") as emit:
         job = Job(
             model=model,
             task=task,
-            train=_rows(prepared, "train"),
-            valid=_rows(prepared, "valid"),
+            train=train,
+            valid=valid,
             engine=engine,
             recipe=spec.training,
             seed=spec.seed,
@@ -184,6 +191,8 @@ def save_weights(folder: Path, engine: Engine) -> None:
     folder.mkdir()
     id2label = dict(enumerate(engine.task.outputs()))
     problem = _problem_type(engine.task)
+    if isinstance(engine.model, Writer):
+        keep_decoding(engine.model, engine.decoding)
     engine.model.to("cpu").save(folder, id2label=id2label, problem=problem)
     engine.model.to(engine.device)
 
@@ -204,8 +213,9 @@ def _manifest(spec: FitSpec, tuned: Tuned) -> dict[str, Any]:
         "pooling": model.pooling,
         "plain_transformers": {
             "lacks": list(model.lacks),
-            "note": _plain_note(model.lacks, prepared.task.head),
+            "note": _plain_note(model.lacks, prepared.reading.writing or prepared.task.head),
         },
+        "decoding": tuned.job.engine.decoding.model_dump() if prepared.reading.writing else None,
         "template": None,
         "thresholds": None,
         "calibration": None,
@@ -221,8 +231,16 @@ PLAIN_LOADERS = {
     "span": "AutoModelForQuestionAnswering",
     "embed": "AutoModel",
     "relate": "AutoModel",
+    "seq2seq": "AutoModelForSeq2SeqLM",
+    "causal": "AutoModelForCausalLM",
 }
-"""What loads `model/` in plain transformers, by head family; the rest are sequence classifiers."""
+"""What loads `model/` in plain transformers, by head family, or by how it writes; the rest are
+sequence classifiers."""
+
+READ_AS = {
+    "seq2seq": "the tokens that the tokenizer gives",
+    "causal": "those tokens, the last ones that close a text left out, and a line break",
+}
 
 LACKING = {
     "tag": "the embedding of each word's case shape, added to the input embeddings. "
@@ -232,13 +250,15 @@ LACKING = {
 """What the files are that plain transformers does not load, by head family."""
 
 
-def _plain_note(lacks: tuple[str, ...], family: HeadFamily) -> str:
+def _plain_note(lacks: tuple[str, ...], family: str) -> str:
     loader = PLAIN_LOADERS.get(family, "AutoModelForSequenceClassification")
     load = f"`{loader}.from_pretrained('model')`"
     if lacks:
         return f"{load} loads, without {', '.join(lacks)}: {LACKING[family]}"
     if family == "embed":
         return f"{load} gives the states whose mean is a text's vector, as sentence-transformers."
+    if family in WRITERS:
+        return f"{load} writes the same by `generate()`, from {READ_AS[family]}."
     return f"{load} gives the same answers."
 
 

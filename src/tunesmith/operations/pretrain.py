@@ -14,6 +14,7 @@ from tunesmith.core.operation import Operation
 from tunesmith.core.pretraining import (
     CorpusReading,
     MaskedText,
+    ModelShape,
     ModelSize,
     PretrainingObjective,
     PretrainingRecipe,
@@ -41,6 +42,9 @@ class PretrainSpec(Spec):
 
     model: OptionalPathText = None
     """Pretrained model to go on with: `minilm`, a folder, or a hub id; none begins from scratch."""
+
+    shape: ModelShape = ModelShape()
+    """Width, depth and heads of a model made from scratch, where they are not those of its size."""
 
     tokenizer: TokenizerSetting = TokenizerRecipe()
     """Vocabulary of a model made from scratch: wordpiece, bpe, unigram, character, or auto."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.core.examples import Example, Inputs, Place
-from tunesmith.runtime.engine import Engine, score
+from tunesmith.runtime.engine import Engine, make_answer, score
 from tunesmith.tasks.structured import read_inputs
 from tunesmith.tasks.task import Task
 
@@ -43,7 +43,7 @@ def make_canary(engine: Engine, examples: Sequence[Example]) -> str:
         gold = examples[number].gold
         fields = {
             **rows[number],
-            "answer": task.answer(scores, inputs[number]).to_json(),
+            "answer": make_answer(engine, scores, inputs[number]).to_json(),
             "logits": np.round(scores, DECIMALS).tolist(),
         }
         if gold is not None:
@@ -72,7 +72,8 @@ def canary_difference(engine: Engine, path: Path) -> float:
     """
     rows = read_canary(path, engine.task)
     found = score(engine, [row.inputs for row in rows])
-    differ = _stretch_difference if engine.task.head == "span" else _difference
+    kinds = {"span": _stretch_difference, "generate": _written_difference}
+    differ = kinds.get(engine.task.head, _difference)
     differences = [differ(scores, row.logits) for row, scores in zip(rows, found, strict=True)]
     return max(differences, default=0.0)
 
@@ -87,6 +88,13 @@ def _stretch_difference(scores: np.ndarray, record: np.ndarray) -> float:
         {(start, end): value for start, end, value in rows.tolist()} for rows in (scores, record)
     )
     return max(abs(ours[each] - theirs[each]) for each in ours.keys() & theirs.keys())
+
+
+def _written_difference(scores: np.ndarray, record: np.ndarray) -> float:
+    """Compare the log-probabilities of the same tokens; other tokens are infinitely far."""
+    if scores.shape != record.reshape(-1, 2).shape or (scores[:, 0] != record[:, 0]).any():
+        return float("inf")
+    return _difference(scores[:, 1], record[:, 1])
 
 
 def _read_row(fields: dict[str, Any], task: Task, place: Place) -> tuple[Inputs, Example | None]:

@@ -15,9 +15,14 @@ from tunesmith.tasks.ner import Ner
 from tunesmith.tasks.qa import Qa
 from tunesmith.tasks.relation import Relation
 from tunesmith.tasks.task import Pairs, Task
+from tunesmith.tasks.translation import Translation
 
 TASKS: dict[str, type] = {
-    task.kind: task for task in (Classification, MultiLabel, Ner, Matching, Relation, Qa, Choice)
+    task.kind: task
+    for task in (
+        *(Classification, MultiLabel, Ner, Matching, Relation, Qa, Choice),
+        Translation,
+    )
 }
 
 

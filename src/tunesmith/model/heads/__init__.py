@@ -20,11 +20,14 @@ from tunesmith.model.heads.classify import (
     new_classifier,
 )
 from tunesmith.model.heads.embed import Embedder, load_embedder, new_embedder
+from tunesmith.model.heads.generate import Writer, load_writer, new_writer
 from tunesmith.model.heads.relate import Relater, load_relater, new_relater
 from tunesmith.model.heads.span import Pointer, load_pointer, new_pointer
 from tunesmith.model.heads.tag import Tagger, load_tagger, new_tagger
 
-HeadModel: TypeAlias = MeanClassifier | NativeClassifier | Tagger | Pointer | Embedder | Relater
+HeadModel: TypeAlias = (
+    MeanClassifier | NativeClassifier | Tagger | Pointer | Embedder | Relater | Writer
+)
 
 
 def new_head(
@@ -41,6 +44,8 @@ def new_head(
             return new_embedder(backbone, dropout=dropout)
         case "relate":
             return new_relater(backbone, outputs=outputs, dropout=dropout)
+        case "generate":
+            return new_writer(backbone, dropout=dropout)
     return new_classifier(backbone, outputs=outputs, pooling=recipe.pooling, dropout=dropout)
 
 
@@ -55,6 +60,8 @@ def load_head(family: str, folder: Path, *, pooling: str, reading: Reading) -> H
             return load_embedder(folder)
         case "relate":
             return load_relater(folder)
+        case "generate":
+            return load_writer(folder)
     return load_classifier(folder, pooling=pooling)
 
 
@@ -66,11 +73,13 @@ def linear_of(model: HeadModel) -> nn.Linear:
 
 
 def output_count(model: HeadModel) -> int | None:
-    """Return how many logits a head gives at a time; None where it gives vectors."""
-    return None if isinstance(model, Embedder) else linear_of(model).out_features
+    """Return how many logits a head gives at a time; None where it gives vectors or writes."""
+    return None if isinstance(model, Embedder | Writer) else linear_of(model).out_features
 
 
 def head_parameters(model: HeadModel) -> set[int]:
     """Return the ids of the parameters that the backbone did not bring."""
+    if isinstance(model, Writer):
+        return set()
     below: Any = {id(parameter) for parameter in model.encoder.parameters()}
     return {id(parameter) for parameter in model.parameters()} - below

@@ -18,6 +18,7 @@ PIPELINE_TAGS = {
     "relation": "text-classification",
     "qa": "question-answering",
     "choice": "multiple-choice",
+    "translation": "translation",
 }
 SHOWN_CLASSES = 50
 

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from tunesmith.core.errors import ResourceError
 from tunesmith.core.events import Step
 from tunesmith.core.recipe import TrainingRecipe
-from tunesmith.model.batching import Batch, move
+from tunesmith.model.batching import Batch, count_tokens, move
 from tunesmith.model.device import autocast
 from tunesmith.stages.tune.objectives import Objective
 from tunesmith.stages.tune.rowwise import clip_gradients
@@ -99,7 +99,7 @@ def _optimise(tuning: Tuning, group: Sequence[np.ndarray]) -> tuple[float, int]:
         loss = tuning.objective(logits, batch) / len(group)
         tuning.accelerator.backward(loss)
         total += float(loss.detach())
-        tokens += int(batch["attention_mask"].sum())
+        tokens += count_tokens(batch)
     if not np.isfinite(total):
         raise ResourceError(
             f"the loss must stay finite; got {total} at step {tuning.position.step + 1}",
