@@ -171,7 +171,8 @@ def _run_rival(
     seed: int,
 ) -> Slice:
     encoded = [{"input_ids": windows.window(number).tolist()} for number in range(rows)]
-    collator = DataCollatorForLanguageModeling(vocabulary.tokenizer, mlm_probability=0.15)
+    hidden = MaskedText().mask_ratio
+    collator = DataCollatorForLanguageModeling(vocabulary.tokenizer, mlm_probability=hidden)
     rival = RivalModel(model, vocabulary.tokenizer, collator, task=None)
     return run_trainer(rival, encoded, settings=settings, seed=seed)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,6 +18,8 @@ Row: TypeAlias = dict[str, Any]
 
 TRAIN_ARTICLES, VALID_ARTICLES = 38, 4
 """SQuAD's development articles: the first 38 to learn from, the last four of these to choose by."""
+
+MIRRORS_OWN_USER = "611"
 
 _MARK = re.compile(r"(</?e[12]>)")
 
@@ -83,13 +85,54 @@ def dream_rows(split: str) -> Iterator[Row]:
             }
 
 
+def movielens_rows(split: str) -> Iterator[Row]:
+    """Yield MovieLens latest-small in the order of time: each user's last event is test.
+
+    The one before it is valid. User 611 was added by the mirror and is left out.
+    """
+    path = data_folder("movielens") / "ml-latest-small" / "ratings.csv"
+    users: dict[str, list[Row]] = {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        for user, item, value, time in list(csv.reader(stream))[1:]:
+            row = {"user": user, "item": item, "value": float(value), "time": int(time)}
+            if user != MIRRORS_OWN_USER:
+                users.setdefault(user, []).append(row)
+    for rows in users.values():
+        rows.sort(key=lambda row: row["time"])
+        yield from {"train": rows[:-2], "valid": rows[-2:-1], "test": rows[-1:]}[split]
+
+
+def movielens_items() -> Iterator[Row]:
+    """Yield the films of MovieLens, each with its title and genres as its text."""
+    path = data_folder("movielens") / "ml-latest-small" / "movies.csv"
+    with path.open(encoding="utf-8", newline="") as stream:
+        for item, title, genres in list(csv.reader(stream))[1:]:
+            told = "" if genres.startswith("(no") else genres.replace("|", ", ")
+            yield {"item": item, "text": f"{title}. {told}".strip()}
+
+
+def dialogsum_rows(split: str) -> Iterator[Row]:
+    """Yield DialogSum: a talk and its summary; the test rows have three."""
+    name = {"valid": "dev"}.get(split, split)
+    path = data_folder("dialogsum") / f"dialogsum.{name}.jsonl"
+    for line in path.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        summaries = [row[role] for role in row if role.startswith("summary")]
+        yield {"document": row["dialogue"], "summary": summaries, "id": row["fname"]}
+
+
 def write_splits(rows: Callable[[str], Iterator[Row]], folder: Path) -> None:
     """Write the splits that a data set has as `train.jsonl`, `valid.jsonl` and `test.jsonl`."""
     folder.mkdir(parents=True, exist_ok=True)
     for split in ("train", "valid", "test"):
-        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows(split)]
-        if lines:
-            (folder / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8")
+        if own := list(rows(split)):
+            write_rows(own, folder / f"{split}.jsonl")
+
+
+def write_rows(rows: Iterable[Row], path: Path) -> None:
+    """Write rows as JSON lines."""
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    path.write_text("".join(lines), encoding="utf-8")
 
 
 def _marked(sentence: str) -> Row:

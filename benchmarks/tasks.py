@@ -4,7 +4,7 @@ Usage: TUNESMITH_DATA=… python benchmarks/tasks.py [NAME …]
 
 One JSON line a measure, with its interval. A baseline that needs no tuning stands beside where the
 task has one: MiniLM untouched for STS-B, the question's most similar sentence for SQuAD, the most
-frequent place for DREAM.
+frequent place for DREAM, the first three turns for DialogSum.
 """
 
 from __future__ import annotations
@@ -18,7 +18,18 @@ from typing import Any
 
 from record import measure_fields, tell
 from sentence_baseline import mark_sentences
-from task_rows import Row, dream_rows, semeval_rows, squad_rows, stsb_rows, write_splits
+from task_rows import (
+    Row,
+    dialogsum_rows,
+    dream_rows,
+    movielens_items,
+    movielens_rows,
+    semeval_rows,
+    squad_rows,
+    stsb_rows,
+    write_rows,
+    write_splits,
+)
 
 import tunesmith
 
@@ -31,6 +42,7 @@ class Case:
     rows: Callable[[str], Iterator[Row]]
     measures: tuple[str, ...]
     recipes: dict[str, dict[str, Any]] = field(default_factory=lambda: {"tuned": {}})
+    items: Callable[[], Iterator[Row]] | None = None
 
 
 CASES = {
@@ -57,6 +69,29 @@ CASES = {
         ("accuracy", "most_frequent_place"),
         {"tuned": {"training": {"epochs": 3}}},
     ),
+    "movielens": Case(
+        "recommendation",
+        movielens_rows,
+        ("ndcg_at_10", "recall_at_10", "mrr", "popularity_ndcg_at_10"),
+        {"tuned": {"training": {"epochs": 8, "head_learning_rate": 3e-3}}},
+        movielens_items,
+    ),
+    "dialogsum": Case(
+        "summarization",
+        dialogsum_rows,
+        (
+            *(
+                f"{prefix}rouge_{variant}"
+                for prefix in ("", "mean_", "lead_", "lead_mean_")
+                for variant in "12l"
+            ),
+            *(f"rouge_{variant}_over_lead" for variant in "12l"),
+        ),
+        {
+            "extractive": {"method": "extractive"},
+            "extractive, nothing fitted": {"method": {"name": "extractive", "scorer": "centroid"}},
+        },
+    ),
 }
 
 
@@ -66,6 +101,8 @@ def main() -> None:
         case = CASES[name]
         with tempfile.TemporaryDirectory() as folder:
             write_splits(case.rows, Path(folder, "data"))
+            if case.items is not None:
+                write_rows(case.items(), Path(folder, "items.jsonl"))
             for recipe, settings in case.recipes.items():
                 _measure(name, case, recipe, settings, folder=folder)
         if case.task == "qa":
@@ -74,6 +111,8 @@ def main() -> None:
 
 
 def _measure(name: str, case: Case, recipe: str, settings: dict[str, Any], *, folder: str) -> None:
+    if case.items is not None:
+        settings = {"items": f"{folder}/items.jsonl", **settings}
     tuned = tunesmith.fit(
         f"{folder}/data", task=case.task, out=f"{folder}/run", overwrite=True, **settings
     )

@@ -118,3 +118,20 @@ def test_weights_of_each_form_are_counted_apart(load_benchmark, tmp_path):
         (tmp_path / name).write_bytes(b"x" * size)
     counted = {form.name: forms.weight_bytes(tmp_path, form) for form in forms.FORMS}
     assert counted == {"torch_fp32": 40, "torch_bf16": 40, "onnx_fp32": 33, "onnx_int8": 11}
+
+
+def test_joint_table_says_gain_only_where_the_interval_leaves_out_zero(load_benchmark):
+    summary = load_benchmark("joint").summary
+    alone = {0: 0.70, 1: 0.72, 2: 0.71}
+    better = summary({seed: value + 0.02 for seed, value in alone.items()}, alone)
+    assert better["against task alone"]["verdict"] == "gain"
+    assert better["against task alone"]["value"] == pytest.approx(0.02)
+    # t(0.975, 2) is 4.3027; the standard error of the mean is 0.01 / sqrt(3)
+    assert better["high"] - better["value"] == pytest.approx(4.3027 * 0.01 / 3**0.5, abs=1e-4)
+    mixed = summary({0: 0.75, 1: 0.70, 2: 0.72}, alone)
+    assert mixed["against task alone"]["verdict"] == "no gain"
+    worse = summary({seed: value - 0.02 for seed, value in alone.items()}, alone)
+    assert worse["against task alone"]["verdict"] == "loss"
+    single = summary({0: 0.8}, alone)["against task alone"]
+    assert (single["low"], single["verdict"]) == (None, "one seed tells nothing")
+    assert "against task alone" not in summary(alone, alone)

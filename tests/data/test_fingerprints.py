@@ -13,10 +13,12 @@ from tunesmith.core.examples import (
     INPUTS,
     ChoiceInput,
     Example,
+    HistoryInput,
     MarkedInput,
     PairInput,
     Place,
     QuestionInput,
+    SentencesInput,
     Span,
     TextInput,
     WordsInput,
@@ -31,6 +33,8 @@ ITEMS = {
     "MarkedInput": MarkedInput("a b", (0, 1), (2, 3), ("x", "")),
     "QuestionInput": QuestionInput("a", "b"),
     "ChoiceInput": ChoiceInput("a", "b", ("c", "d")),
+    "HistoryInput": HistoryInput("a", ("b", "c"), ("d",), 1.0, 2.0),
+    "SentencesInput": SentencesInput("a b", ((0, 1), (2, 3))),
 }
 KINDS = pytest.mark.parametrize("kind", sorted(ITEMS))
 
@@ -43,7 +47,7 @@ def changed(value: Any) -> Any:
     """Return another value of the same type."""
     if isinstance(value, str):
         return value + "!"
-    if isinstance(value, int):
+    if isinstance(value, int | float):
         return value + 1
     return (changed(value[0]), *value[1:])
 

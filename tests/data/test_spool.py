@@ -15,10 +15,12 @@ from tunesmith.core.examples import (
     INPUTS,
     ChoiceInput,
     Example,
+    HistoryInput,
     MarkedInput,
     PairInput,
     Place,
     QuestionInput,
+    SentencesInput,
     Span,
     TextInput,
     WordsInput,
@@ -42,6 +44,15 @@ by_kind = {
     MarkedInput: st.builds(MarkedInput, texts, stretches, stretches, st.tuples(texts, texts)),
     QuestionInput: st.builds(QuestionInput, texts, texts),
     ChoiceInput: st.builds(ChoiceInput, texts, texts, st.lists(texts, max_size=4).map(tuple)),
+    HistoryInput: st.builds(
+        HistoryInput,
+        texts,
+        st.none() | st.lists(texts, max_size=4).map(tuple),
+        st.lists(texts, max_size=2).map(tuple),
+        st.none() | st.floats(allow_nan=False),
+        st.none() | st.floats(allow_nan=False),
+    ),
+    SentencesInput: st.builds(SentencesInput, texts, st.lists(stretches, max_size=3).map(tuple)),
 }
 inputs = st.one_of(*by_kind.values())
 golds = st.one_of(

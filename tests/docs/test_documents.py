@@ -32,6 +32,7 @@ SAMPLES = {
     "relation": "relations",
     "qa": "reading",
     "choice": "choices",
+    "summarization": "notes",
 }
 """The folder of `examples/` whose rows, one JSON object a line, a task's pages show."""
 PLACEHOLDERS = {"path", "PATH"}
@@ -119,6 +120,14 @@ def test_both_pages_of_a_task_have_the_same_sections_blocks_and_figures(reposito
         assert re.findall(pattern, prose(english)) == re.findall(pattern, prose(chinese))
 
 
+def test_both_pages_of_learning_together_have_the_same_sections_and_blocks(repository):
+    english, chinese = (document(repository, f"docs/joint{end}.md") for end in ("", ".zh-CN"))
+    assert headings(english) == headings(chinese)
+    assert len(headings(english)) > 4
+    assert blocks(english) == blocks(chinese)
+    assert re.findall(r"\d+\.\d+", prose(english)) == re.findall(r"\d+\.\d+", prose(chinese))
+
+
 @pytest.mark.parametrize("kind", TASKS)
 def test_page_of_a_task_names_its_roles_and_its_measure(repository, kind):
     task = TASKS[kind]()
@@ -153,7 +162,8 @@ def test_samples_hold_rows_that_their_task_reads(repository, sample):
 
 
 @pytest.mark.parametrize(
-    "name", [*READMES, "CONTRIBUTING.md", *(pages[0] for pages in TASK_PAGES.values())]
+    "name",
+    [*READMES, "CONTRIBUTING.md", "docs/joint.md", *(pages[0] for pages in TASK_PAGES.values())],
 )
 def test_commands_of_a_document_can_be_parsed(repository, name, tmp_path, monkeypatch):
     found = commands(document(repository, name))
@@ -212,6 +222,7 @@ def test_settings_named_in_documents_exist(repository):
         for part in [prose(text), *(b.text for b in blocks(text) if b.language == "sh")]
         for setting in re.findall(r"--set ([\w.]+)=", part)
     }
+    named = {(file, re.sub(r"^also\.\w+", "also.NAME", setting)) for file, setting in named}
     assert len(named) > 6
     assert {(file, s) for file, s in named if s not in known | PLACEHOLDERS} == set()
 

@@ -60,13 +60,24 @@ def test_backbone_loads_in_plain_transformers(tmp_path, tiny_text, objective):
 
 def test_loss_on_held_out_text_falls(tmp_path, tiny_text):
     seen: list[Event] = []
-    result = pretrain(tiny_text, tmp_path / "run", steps=60, listener=seen.append)
+    out = tmp_path / "run"
+    result = pretrain(tiny_text, out, steps=60, listener=seen.append, beginning="random")
     losses = [event.value for event in seen if isinstance(event, Validated)]
     assert losses[-1] < losses[0] - 0.3
     assert result.measures["loss"].value < losses[0]
     steps = [event for event in seen if isinstance(event, Step)]
     assert len(steps) == 60
     assert max(step.tokens for step in steps) == 256
+
+
+def test_counted_beginning_is_ahead_of_a_random_one(tmp_path, tiny_text):
+    losses = {
+        beginning: pretrain(tiny_text, tmp_path / beginning, steps=1, beginning=beginning)
+        .measures["loss"]
+        .value
+        for beginning in ("counted", "random")
+    }
+    assert losses["counted"] < losses["random"] - 0.3
 
 
 def test_measures_of_a_decoder_are_those_of_its_plain_loss(tmp_path, tiny_text):

@@ -12,6 +12,7 @@ from tunesmith.core.examples import (
     MarkedInput,
     PairInput,
     QuestionInput,
+    SentencesInput,
     TextInput,
     WordsInput,
 )
@@ -203,3 +204,20 @@ def test_order_of_batches_does_not_matter(family, chance, step):
     assert len(first) == len(other) == len(rows)
     for one, two in zip(first, other, strict=True):
         np.testing.assert_allclose(one, two, atol=1e-9)
+
+
+def test_extract_gives_the_logit_of_each_sentence_and_its_likeness_to_all_and_to_the_first():
+    inputs = [SentencesInput("ab c", ((0, 2), (3, 4))), SentencesInput("d", ((0, 1),))]
+    windows = [
+        window(0, 2, slot=1),
+        window(1, 2, slot=0),
+        window(0, 1, slot=0),
+        window(0, 3, slot=0),
+    ]
+    outputs = np.array(
+        [[4.0, 0.0, 1.0], [1.0, 0.0, -1.0], [0.0, 1.0, 0.0], [8.0, 1.0, 0.0]], dtype=np.float32
+    )
+    first, second = merge_windows([(windows, outputs)], inputs, family="extract", outputs=1)
+    half = np.sqrt(0.5)
+    np.testing.assert_allclose(first, [[6.0, half, 1.0], [4.0, half, 0.0]], atol=1e-6)
+    np.testing.assert_allclose(second, [[1.0, 1.0, 1.0]], atol=1e-6)

@@ -113,7 +113,7 @@ def test_read_missing_columns_are_both_named(faults):
 def test_answer_is_the_choice_that_fits_best_and_its_scores_sum_to_one(logits):
     choices = tuple(map(str, range(len(logits))))
     answer = TASK.answer(np.array(logits)[:, None], ChoiceInput("", "q", choices))
-    assert logits[answer.index] == max(logits)
+    assert logits[answer.index] == pytest.approx(max(logits), abs=1e-12)  # such are equal chances
     assert answer.text == choices[answer.index]
     assert sum(answer.scores) == pytest.approx(1.0)
     assert answer.confidence == max(answer.scores)

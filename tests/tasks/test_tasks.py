@@ -11,6 +11,7 @@ import pytest
 from tunesmith.core.errors import SpecError
 from tunesmith.core.examples import Inputs, Place
 from tunesmith.tasks import TASKS, make_task, task_from_json
+from tunesmith.tasks.catalogue import Catalogue
 from tunesmith.tasks.task import Task
 
 ROWS = {
@@ -30,15 +31,28 @@ ROWS = {
         "answers": [{"text": "Ann", "start": 0}],
     },
     "choice": {"question": "Who is glad?", "choices": ["Bo", "Ann"], "answer": 1},
+    "recommendation": {"user": "Ann", "item": "a"},
+    "summarization": {"document": "Ann is glad. Bo is not.", "summary": ["Ann is glad.", "Glad."]},
 }
-LABELLESS = ("choice",)
-SELECTIONS = {"accuracy", "micro_f1", "strict_f1", "relation_macro_f1", "f1"}
+LABELLESS = ("choice", "recommendation", "summarization")
+UNSTRATIFIED = ("summarization",)
+SELECTIONS = {
+    "accuracy",
+    "micro_f1",
+    "strict_f1",
+    "relation_macro_f1",
+    "f1",
+    "ndcg_at_10",
+    "rouge_1",
+}
 KINDS = pytest.mark.parametrize("kind", sorted(TASKS))
 
 
 def learned(kind: str) -> Task:
     task = make_task(kind)
     example, _ = task.read(ROWS[kind], place=Place("rows.jsonl", 1))
+    if kind == "recommendation":
+        return task.with_catalogue(Catalogue(("a", "b"), ("An apple", ""), np.array([1, 0])))
     return task.with_labels_of([example])
 
 
@@ -50,15 +64,19 @@ def scores_of(task: Task, inputs: Inputs) -> np.ndarray:
             return np.zeros((len(inputs.words), outputs))
         case "choose":
             return np.zeros((len(inputs.choices), outputs))
+        case "extract":
+            return np.zeros((len(inputs.sentences), 3))
         case "span":
             return np.array([[-1.0, -1.0, 0.0], [0.0, 3.0, 1.0]])
+        case "recommend":
+            return np.array([[0.0, 0.5], [1.0, 0.4]])
     return np.zeros(outputs)
 
 
 def bare_text(row: dict, task: Task) -> str:
     """Return the inputs of a row as one text: as it is, or as a JSON object."""
     fields = {role: row[role] for role in task.input_roles}
-    return fields["text"] if list(fields) == ["text"] else json.dumps(fields)
+    return next(iter(fields.values())) if len(fields) == 1 else json.dumps(fields)
 
 
 def test_every_task_of_the_table_has_a_row_here():
@@ -109,7 +127,7 @@ def test_task_rows_with_and_without_gold_share_their_inputs(kind):
     assert bare.gold is None
     assert bare.inputs == example.inputs == task.inputs_of(bare_text(ROWS[kind], task))
     assert task.strata(bare) == ()
-    assert task.strata(example)
+    assert bool(task.strata(example)) == (kind not in UNSTRATIFIED)
     assert not task.show_gold(bare)
     assert task.show_gold(example)
 

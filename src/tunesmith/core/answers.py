@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
+
+SHOWN_ITEMS = 10
+"""Items of a ranking that are shown where nobody asked for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +161,48 @@ class TextAnswer:
     """A text that was written: a translation, a summary, a reply.
 
     `score` is the mean log-probability of its tokens where a model wrote it, None where its
-    sentences were taken from the input.
+    sentences were taken from the input; `sentences` are then their (start, end) in the input.
     """
 
     text: str
     score: float | None = None
+    sentences: tuple[tuple[int, int], ...] = ()
 
     def to_json(self, *, all_scores: bool = False) -> dict[str, Any]:
-        """Return the text, and its score when asked for."""
+        """Return the text, and its score or where its sentences stand when asked for."""
         fields: dict[str, Any] = {"written": self.text}
         if all_scores and self.score is not None:
             fields["score"] = round(self.score, 6)
+        if all_scores and self.sentences:
+            fields["sentences"] = [{"start": start, "end": end} for start, end in self.sentences]
+        return fields
+
+
+@dataclass(frozen=True, slots=True)
+class RankedAnswer:
+    """Items that were not had yet, the best first, with their scores and texts.
+
+    `basis` says what they rest on: the `history`, or, where none of it is known, what is `popular`
+    with everybody. `unknown` are the items of the history that the bundle does not know.
+    """
+
+    items: tuple[str, ...]
+    scores: tuple[float, ...]
+    texts: tuple[str, ...]
+    basis: Literal["history", "popular"]
+    unknown: tuple[str, ...] = ()
+
+    def to_json(self, *, all_scores: bool = False) -> dict[str, Any]:
+        """Return the first ten items with texts and scores, or all that were kept on request."""
+        count = len(self.items) if all_scores else SHOWN_ITEMS
+        fields: dict[str, Any] = {
+            "items": list(self.items[:count]),
+            "texts": list(self.texts[:count]),
+            "scores": [round(score, 6) for score in self.scores[:count]],
+            "basis": self.basis,
+        }
+        if self.unknown:
+            fields["unknown"] = list(self.unknown)
         return fields
 
 
@@ -180,4 +214,5 @@ Answer: TypeAlias = (
     | StretchAnswer
     | ChoiceAnswer
     | TextAnswer
+    | RankedAnswer
 )

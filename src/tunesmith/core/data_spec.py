@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from tunesmith.core.methods import named
-from tunesmith.core.recipe import ModelRecipe, SplitRecipe
+from tunesmith.core.recipe import ModelRecipe, RecommendRecipe, SplitRecipe
 from tunesmith.core.spec import Spec
 
 Language = Literal["en", "zh-CN"]
@@ -20,6 +20,8 @@ TaskKind = Literal[
     "relation",
     "qa",
     "choice",
+    "recommendation",
+    "summarization",
     "translation",
 ]
 
@@ -81,6 +83,12 @@ class RowsSpec(Spec):
 
     test: OptionalPathText = None
     """File with the rows the report is measured on, where `data` is a single file."""
+
+    items: OptionalPathText = None
+    """File with the columns `item` and `text` of all that can be recommended (recommendation)."""
+
+    recommend: RecommendRecipe = RecommendRecipe()
+    """What a recommender learns from, and how."""
 
     split: SplitRecipe = SplitRecipe()
     """Shares held out where the data names no split."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 
@@ -37,6 +38,8 @@ class Step:
 
     `index` counts from 1; `loss` is the mean per row; `learning_rate` the first group's; `tokens`
     the real (non-padding) ones read; `epoch` counts from 0; `total` is the number of steps planned.
+    Where several losses are learned together, `loss` is their weighted mean and `parts` has each as
+    it is, by name.
     """
 
     index: int
@@ -46,6 +49,7 @@ class Step:
     seconds: float
     epoch: int
     total: int
+    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

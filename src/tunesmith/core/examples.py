@@ -99,6 +99,43 @@ class ChoiceInput:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryInput:
+    """Somebody who is to be shown what he may want next.
+
+    `items` are the ids of what `user` had before, the oldest first; None leaves it to what is known
+    of him. `passed` are items he had and did not like. `time` (seconds since 1970) and `value` are
+    those of the event that the row tells, where it tells one.
+    """
+
+    user: str
+    items: tuple[str, ...] | None = None
+    passed: tuple[str, ...] = ()
+    time: float | None = None
+    value: float | None = None
+
+    @property
+    def text(self) -> str:
+        """User and items, as one text that is looked at."""
+        return "\n".join((self.user, *(self.items or ())))
+
+
+@dataclass(frozen=True, slots=True)
+class SentencesInput:
+    """One text and the (start, end) offsets of its sentences, in order; at least one."""
+
+    text: str
+    sentences: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation: who has it (system, user or assistant), and what is said."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class WritingInput:
     """A text and what is to be written from it: how training reads a row whose answer is a text."""
 
@@ -112,7 +149,15 @@ class WritingInput:
 
 
 Inputs: TypeAlias = (
-    TextInput | WordsInput | PairInput | MarkedInput | QuestionInput | ChoiceInput | WritingInput
+    TextInput
+    | WordsInput
+    | PairInput
+    | MarkedInput
+    | QuestionInput
+    | ChoiceInput
+    | HistoryInput
+    | SentencesInput
+    | WritingInput
 )
 """Each has `text`: all there is to read in it. What reads them apart matches on the class."""
 
@@ -126,6 +171,8 @@ INPUTS: dict[str, type] = {
     made.__name__: made
     for made in (
         *(TextInput, WordsInput, PairInput, MarkedInput, QuestionInput, ChoiceInput),
+        HistoryInput,
+        SentencesInput,
         WritingInput,
     )
 }
@@ -139,9 +186,10 @@ class Example:
     labels (tuple of str), a `WordsInput` with entities (tuple of `Span`), a `PairInput` with a
     label or a score (float), a `MarkedInput` with a label, a `QuestionInput` with the stretches of
     its context that answer it (tuple of `Span`, empty where none does), a `ChoiceInput` with an
-    index, a `TextInput` with the texts that would be right to write (tuple of str). `gold` is None
-    where the row has no answer. `id` is the same in every run. `group` names the document a row
-    belongs to, where known; rows of one group are never split apart.
+    index, a `HistoryInput` with the item that came next, a `SentencesInput` or `TextInput` with the
+    texts that would be right to write (tuple of str). `gold` is None where the row has no answer.
+    `id` is the same in every run. `group` names the document a row belongs to, where known; rows of
+    one group are never split apart.
     """
 
     id: str

@@ -39,7 +39,30 @@ class Probe(Part):
     """Iterations of the L-BFGS solver for each strength."""
 
 
-METHODS = {method.model_fields["name"].default: method for method in (Full, Probe)}
+class Extractive(Part):
+    """The sentences of a document that make its summary (summarization): no generator is needed.
+
+    The backbone stays as it is; how many sentences are taken is chosen on the validation rows.
+    """
+
+    name: Literal["extractive"] = "extractive"
+    """The method's name."""
+
+    scorer: Literal["auto", "learned", "centroid"] = "auto"
+    """What weighs a sentence: a logistic regression on its vector and place, nearness to the whole
+    document (nothing is fitted), or the better of the two on the validation rows (auto)."""
+
+    sentences: int | None = Field(None, ge=1)
+    """Sentences of a summary; none chooses 1 to 8 on the validation rows."""
+
+    learning_rows: int = Field(2000, ge=1)
+    """Training rows that the regression is fitted on, at most."""
+
+    strength: float = Field(10.0, gt=0)
+    """Inverse regularisation strength (C) of the regression."""
+
+
+METHODS = {method.model_fields["name"].default: method for method in (Full, Probe, Extractive)}
 
 
 def named(value: Any, default: str) -> Any:
@@ -52,7 +75,7 @@ def named(value: Any, default: str) -> Any:
 
 
 Method = Annotated[
-    Full | Probe,
+    Full | Probe | Extractive,
     Field(discriminator="name"),
     BeforeValidator(lambda value: named(value, default="full")),
 ]

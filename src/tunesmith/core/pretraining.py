@@ -20,8 +20,9 @@ class MaskedText(Part):
     name: Literal["mlm"] = "mlm"
     """The objective's name."""
 
-    mask_ratio: float = Field(0.15, gt=0, lt=1)
-    """Share of the tokens that are guessed: 80 % of them hidden, 10 % replaced, 10 % left."""
+    mask_ratio: float = Field(0.3, gt=0, lt=1)
+    """Share of the tokens that are guessed: 80 % of them hidden, 10 % replaced, 10 % left; small
+    models learn faster from more than the 15 % of BERT (Wettig et al. 2023, §3)."""
 
     whole_words: bool = True
     """Hide all pieces of a word together; a Chinese character is a word."""
@@ -116,19 +117,16 @@ class TokenizerRecipe(Part):
     """Do not tell capitals from small letters."""
 
 
-class CorpusReading(Part):
-    """How text becomes windows, and how much of it is held out."""
+class TextReading(Part):
+    """How text becomes windows."""
 
     window_tokens: int | None = Field(None, ge=16, le=4096)
-    """Tokens of a window, special ones included, and the longest the new model reads; none takes
-    128 for tiny, 256 otherwise, and at most what a given model reads."""
+    """Tokens of a window, special ones included, and the longest a new model reads; none takes 128
+    for tiny, 256 otherwise, and at most what a given model reads."""
 
     packing: Literal["auto", "joined", "separate"] = "auto"
     """Documents end to end in full windows (joined), or each in windows of its own; auto joins
     for all objectives but contrastive."""
-
-    valid: float = Field(0.05, gt=0, lt=0.5)
-    """Share of the text that is held out: rows by their hash, and the tail of each text file."""
 
     repeats: Literal["drop", "keep"] = "drop"
     """What happens to a passage that stood there before."""
@@ -136,6 +134,13 @@ class CorpusReading(Part):
     unreadable: float = Field(0.01, ge=0, le=1)
     """Share of the lines and rows that may be unreadable: so many are skipped with a warning, more
     are refused."""
+
+
+class CorpusReading(TextReading):
+    """How text becomes windows, and how much of it is held out."""
+
+    valid: float = Field(0.05, gt=0, lt=0.5)
+    """Share of the text that is held out: rows by their hash, and the tail of each text file."""
 
 
 class PretrainingRecipe(TrainingRecipe):

@@ -138,7 +138,8 @@ class TrainingRecipe(Part):
     """Validation measure that chooses the checkpoint; none takes the task's own."""
 
     tune_decision: bool = True
-    """Shift the line between yes and no (taggers, multi-label) to the best validation F1."""
+    """Shift the line between yes and no (taggers, multi-label), and weigh which tag follows which
+    (taggers), to the best validation F1."""
 
     checkpoint_steps: int | None = Field(None, ge=1)
     """Optimiser steps between checkpoints; none saves at each validation."""
@@ -154,14 +155,46 @@ class TrainingRecipe(Part):
     """Where the curve is mirrored to while it grows."""
 
 
+class RecommendRecipe(Part):
+    """What a recommender learns from, and how. Other tasks ignore it."""
+
+    liked: float | None = None
+    """Value from which an event teaches that an item was liked, lower ones only saying that it was
+    had; none counts every event."""
+
+    loss: Literal["softmax", "bpr"] = "softmax"
+    """What is minimised: the softmax over the items of the batch and a sample of the others,
+    corrected for how often each is drawn, or the pairwise BPR over the same items."""
+
+    dimensions: int = Field(64, ge=1)
+    """Dimensions in which users and items are compared."""
+
+    history: int = Field(50, ge=1)
+    """Last items of a user from which his vector is made."""
+
+    batch_events: int = Field(256, ge=1)
+    """Events of one batch."""
+
+    negatives: int = Field(256, ge=0)
+    """Items drawn for each batch, each as likely as any, beside those of its events."""
+
+    item_ids: bool = True
+    """Add to what the text says of an item a learned vector of its own."""
+
+    id_dropout: float = Field(0.2, ge=0, lt=1)
+    """Share of an item's appearances in which it is known by its text alone, as new items are."""
+
+
 class SplitRecipe(Part):
     """How rows are held out where the data names no split of its own."""
 
     valid: float = Field(0.1, gt=0, lt=1)
-    """Share of the rows that chooses the checkpoint and strength."""
+    """Share of the rows that chooses the checkpoint and strength; of recommendations, any share
+    stands for one event of each user, the last before the test."""
 
     test: float = Field(0.0, ge=0, lt=1)
-    """Share of the rows that nothing but the final report sees."""
+    """Share of the rows that nothing but the final report sees; of recommendations, any share above
+    0 stands for the last event of each user."""
 
     @field_validator("test")
     @classmethod

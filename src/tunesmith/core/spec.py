@@ -10,7 +10,7 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -49,6 +49,8 @@ class Spec(Part):
 SpecT = TypeVar("SpecT", bound=Part)
 PRINT_SPEC = "--print-spec shows every setting"
 LONGEST_SHOWN = 80
+ANY_NAME = "NAME"
+"""What stands for a name of the user's own in the path of a setting."""
 
 
 def build_spec(spec: type[SpecT], values: Mapping[str, Any], *, where: str = "") -> SpecT:
@@ -85,11 +87,20 @@ def set_path(values: dict[str, Any], path: str, value: Any) -> None:
 
 
 def setting_paths(part: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every (`a.b.c`, pydantic field) of a spec, in its parts and union members too."""
+    """Yield every (`a.b.c`, pydantic field) of a spec, in its parts and union members too.
+
+    Parts that the user names himself stand there as `a.NAME.c`.
+    """
     for name, field in part.model_fields.items():
         yield f"{prefix}{name}", field
+        inside = f"{prefix}{name}.{ANY_NAME}." if is_mapping(field) else f"{prefix}{name}."
         for member in parts_of(field.annotation):
-            yield from setting_paths(member, f"{prefix}{name}.")
+            yield from setting_paths(member, inside)
+
+
+def is_mapping(field: FieldInfo) -> bool:
+    """Tell whether a field holds parts by names that the user chooses."""
+    return get_origin(field.annotation) is dict and bool(parts_of(field.annotation))
 
 
 def is_positional(field: FieldInfo) -> bool:
@@ -113,7 +124,9 @@ def _problem(spec: type[BaseModel], fault: Mapping[str, Any], where: str) -> Pro
     match fault["type"]:
         case "extra_forbidden":
             subject = _subject(spec, fault["loc"], path)
-            return Problem(f"`{path}` must be a setting of {subject}", _nearest(spec, path), where)
+            return Problem(
+                f"`{path}` must be a setting of {subject}", _nearest(spec, fault["loc"]), where
+            )
         case "missing":
             return Problem(f"`{path}` must be given", "nothing", where)
         case "greater_than_equal":
@@ -158,14 +171,25 @@ def _shown(value: Any) -> str:
 
 def _path(spec: type[BaseModel], location: tuple[str | int, ...]) -> str:
     """Return a location as the user writes it: without the tags pydantic adds for unions."""
+    return _paths(spec, location)[0]
+
+
+def _paths(spec: type[BaseModel], location: tuple[str | int, ...]) -> tuple[str, str]:
+    """Return a location as the user writes it, and as `setting_paths` does."""
     known = {path for path, _ in setting_paths(spec)}
+    written: list[str] = []
     parts: list[str] = []
     for index, item in enumerate(location):
         candidate = ".".join([*parts, str(item)])
-        is_tag = index < len(location) - 1 and candidate not in known and ".".join(parts) in known
-        if not is_tag:
+        named = ".".join([*parts, ANY_NAME, ""])
+        if any(path.startswith(named) for path in known):
+            parts.append(ANY_NAME)
+        elif index == len(location) - 1 or candidate in known or ".".join(parts) not in known:
             parts.append(str(item))
-    return ".".join(parts)
+        else:
+            continue
+        written.append(str(item))
+    return ".".join(written), ".".join(parts)
 
 
 def _subject(spec: type[BaseModel], location: tuple[str | int, ...], path: str) -> str:
@@ -178,24 +202,28 @@ def _subject(spec: type[BaseModel], location: tuple[str | int, ...], path: str) 
     return f"`{group}`" if is_group else f"`{group}: {member}`"
 
 
-def _nearest(spec: type[BaseModel], path: str) -> str:
+def _nearest(spec: type[BaseModel], location: tuple[str | int, ...]) -> str:
     """Return what a refused name may have meant."""
+    path = _path(spec, location)
     group = path.rpartition(".")[0]
     if owners := _owners(spec, path):
         return f"a setting of `{group}: {owners[0]}`"
-    near = _near_path(spec, path)
+    near = _near_path(spec, location)
     return f"an unknown name; did you mean `{near}`?" if near else "an unknown name"
 
 
-def _near_path(spec: type[BaseModel], path: str) -> str | None:
+def _near_path(spec: type[BaseModel], location: tuple[str | int, ...]) -> str | None:
     """Return the setting of the same last name, else the most similar of its group, or of any."""
-    group, _, last = path.rpartition(".")
+    path, setting = _paths(spec, location)
+    group, _, last = setting.rpartition(".")
     known = [name for name, _ in setting_paths(spec)]
     siblings = [name for name in known if name.rpartition(".")[0] == group]
     for names, cutoff in ((known, 1.0), (siblings, 0.6), (known, 0.8)):
         by_last = {name.rpartition(".")[2]: name for name in reversed(names)}
         if near := get_close_matches(last, by_last, n=1, cutoff=cutoff):
-            return by_last[near[0]]
+            found = by_last[near[0]]
+            is_sibling = found.rpartition(".")[0] == group
+            return f"{path.removesuffix(last)}{near[0]}" if is_sibling else found
     return None
 
 
@@ -214,17 +242,17 @@ def _owners(spec: type[BaseModel], path: str) -> list[str]:
 
 
 def _hint(spec: type[BaseModel], fault: Mapping[str, Any]) -> str:
-    path = _path(spec, fault["loc"])
+    path, setting = _paths(spec, fault["loc"])
     fields = dict(setting_paths(spec))
     if fault["type"] == "extra_forbidden":
         if owners := _owners(spec, path):
             return f"--{path.rpartition('.')[0]} {owners[0]}"
-        near = _near_path(spec, path)
+        near = _near_path(spec, fault["loc"])
         is_plain = isinstance(fault["input"], str | int | float)
         return _set_hint(near, fault["input"]) if near and is_plain else PRINT_SPEC
-    if path not in fields:
+    if setting not in fields:
         return PRINT_SPEC
-    field, choices = fields[path], _choices(fields[path])
+    field, choices = fields[setting], _choices(fields[setting])
     given = fault.get("ctx", {}).get("tag", fault["input"])
     # Only a text can be near a word; to write out a nest of YAML aliases would take all memory.
     similar = get_close_matches(given, choices, n=1) if isinstance(given, str) else []
@@ -232,7 +260,7 @@ def _hint(spec: type[BaseModel], fault: Mapping[str, Any]) -> str:
         if field.is_required():
             return PRINT_SPEC
         default = field.get_default(call_default_factory=True)
-        return _set_hint(path, similar[0] if similar else default)
+        return _set_hint(path, similar[0] if similar else getattr(default, "name", default))
     if choices:
         return f"--{path} {(similar or choices)[0]}"
     return f"tunesmith {_verb(spec)} --help"

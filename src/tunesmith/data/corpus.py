@@ -75,15 +75,20 @@ class CorpusLog:
         if self.by_file[file] <= SHOWN_OF_A_FILE:
             self.problems.add(bad)
 
-    def refuse_beyond(self, share: float) -> None:
-        """Raise `DataError` with all problems where more than `share` was unreadable."""
+    def refuse_beyond(self, share: float, *, setting: str = "reading") -> None:
+        """Raise `DataError` with all problems where more than `share` was unreadable.
+
+        `setting` is where a spec says how much of it may be.
+        """
         if self.unreadable <= share * self.lines:
             return
         found = f"{self.unreadable:,} of {self.lines:,} lines and rows that cannot be read"
         shown = [Problem(f"at most {share:.0%} of a corpus may be unreadable", found)]
         shown += [bad.problem for bad in self.problems.kept]
         hints = [bad.hint for bad in self.problems.kept if bad.hint]
-        raise DataError(shown, hint=(hints or ["--set reading.unreadable=1 skips all of them"])[0])
+        raise DataError(
+            shown, hint=(hints or [f"--set {setting}.unreadable=1 skips all of them"])[0]
+        )
 
 
 def find_corpus_files(source: str, log: CorpusLog) -> list[Path]:

@@ -20,10 +20,12 @@ from tunesmith.data.examples import collect_examples
 from tunesmith.data.fingerprints import DIGEST, stable_hash
 from tunesmith.data.folders import find_split_files
 from tunesmith.data.formats import Scan, scan_rows
+from tunesmith.data.histories import hold_out_last, place_histories
 from tunesmith.data.hub import is_hub, scan_hub
 from tunesmith.data.rows import BadRow, ProblemLog
 from tunesmith.data.spool import take_examples
 from tunesmith.data.units import Units, find_units
+from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.task import Task
 
 PathLike = str | os.PathLike[str]
@@ -54,9 +56,9 @@ def load_splits(  # noqa: PLR0913  (the two ratios and two files are one user's 
     """Return the splits of a file, of a folder holding train/valid/test, or of `hub:NAME[:CONFIG]`.
 
     A file given as `valid` or `test` takes the place of the folder's. What is in neither is split
-    off train: `valid_ratio` and `test_ratio` of all rows there. A ratio of 0 leaves that split
-    empty. Raises `DataError` with the problems of all files at once, or where nothing can be held
-    out.
+    off train: `valid_ratio` and `test_ratio` of all rows there, or of events the last of each user
+    where the ratio is not 0 (`data.histories`). A ratio of 0 leaves that split empty. Raises
+    `DataError` with the problems of all files at once, or where nothing can be held out.
     """
     _check_ratios(valid_ratio, test_ratio)
     scans = _scan_splits(data)
@@ -64,6 +66,8 @@ def load_splits(  # noqa: PLR0913  (the two ratios and two files are one user's 
         if path is not None:
             scans[split] = [scan_rows(path)]
     rows = _read_splits(scans, task)
+    if isinstance(task, Recommendation):
+        return _split_by_time(rows, task, valid=bool(valid_ratio), test=bool(test_ratio))
     if "test" not in rows:
         rows["train"], rows["test"] = _hold_out("test", rows["train"], task, test_ratio, seed=seed)
         valid_ratio /= 1 - test_ratio
@@ -243,6 +247,19 @@ def _read_splits(scans: dict[str, list[Scan]], task: Task) -> dict[str, Sequence
                 log.add(BadRow(problem, error.hint))
     log.raise_any()
     return rows
+
+
+def _split_by_time(
+    rows: dict[str, Sequence[Example]], task: Recommendation, *, valid: bool, test: bool
+) -> Splits:
+    """Return the splits of events: the last of each user is test, the one before it valid."""
+    train = rows["train"]
+    for split, is_wanted in (("test", test), ("valid", valid)):
+        if split not in rows and is_wanted:
+            train, rows[split] = hold_out_last(train, task)
+    later = [rows.get("valid", ()), rows.get("test", ())]
+    placed = place_histories(train, later, task)
+    return Splits(train, *map(tuple, placed))
 
 
 def _hold_out(

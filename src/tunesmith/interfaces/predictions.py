@@ -13,12 +13,14 @@ REPLIES = ("label", "labels", "entities", "written", "score", "answer")
 """The field that tells what kind of answer a prediction is."""
 
 BESIDE = {*REPLIES, "confidence", "confidences", "scores", "tags", "start", "end", "choice"}
-BESIDE |= {"null_probability"}
+BESIDE |= {"null_probability", "sentences"}
 """The fields that belong to an answer; all others say what was asked."""
 
 
 def show_prediction(prediction: Mapping[str, Any]) -> Text:
     """Return the answer in bold with how sure it is, what was asked, and every score given."""
+    if "items" in prediction:
+        return _ranking(prediction)
     shown = Text()
     answer, confidence = _answer(prediction)
     shown.append(answer, style="bold")
@@ -54,6 +56,21 @@ def _answer(prediction: Mapping[str, Any]) -> tuple[str, float | None]:
     if "choice" in prediction:
         return visible(prediction["choice"]), confidence
     return visible(prediction["answer"]) or "no answer", confidence
+
+
+def _ranking(prediction: Mapping[str, Any]) -> Text:
+    """Return who was asked about, then a line an item with its score and text."""
+    told = {"items", "texts", "scores", "basis"}
+    asked = [value for name, value in prediction.items() if name not in told]
+    shown = Text(" | ".join(visible(_words(value)) for value in asked))
+    if prediction["basis"] == "popular":
+        shown.append("  nothing is known of this user; popular with everybody:", style="yellow")
+    rows = zip(prediction["items"], prediction["texts"], prediction["scores"], strict=True)
+    for item, text, score in rows:
+        shown.append(f"\n  {score:7.3f}  ", style="dim")
+        shown.append(visible(item), style="bold")
+        shown.append(f"  {visible(text)}")
+    return shown
 
 
 def _scores(prediction: Mapping[str, Any]) -> Sequence[tuple[str, float]]:

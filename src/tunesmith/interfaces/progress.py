@@ -98,7 +98,8 @@ class _Listener:
         tokens = sum(count for count, _ in self._recent)
         seconds = sum(time for _, time in self._recent)
         self._loss = step.loss if not self._loss else 0.98 * self._loss + 0.02 * step.loss
-        note = f"loss {self._loss:.3f} · {tokens / max(seconds, 1e-9):,.0f} tokens/s"
+        parts = "".join(f" · {name} {loss:.3f}" for name, loss in step.parts.items())
+        note = f"loss {self._loss:.3f}{parts} · {tokens / max(seconds, 1e-9):,.0f} tokens/s"
         self._move("tuning", step.index, step.total, note)
 
     def _move(self, stage: str, done: int, total: int | None, note: str) -> None:

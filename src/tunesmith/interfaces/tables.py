@@ -78,6 +78,10 @@ def _(result: FitResult) -> None:
     _print_report(console, result.report)
     console.say(f"Bundle  {result.bundle}")
     console.say(f"Report  {result.bundle}/report.html")
+    for name, (bundle, report) in result.also.items():
+        shown = ((measure, report["measures"][measure]) for measure in report["headline"])
+        figures = ", ".join(f"{measure} {Measure.from_json(fields)}" for measure, fields in shown)
+        console.say(f"Also    {name}: {figures}\n        {bundle}")
     console.say(f"Took    {result.seconds:.1f} s\n")
     console.say("Next:")
     for command in result.next_commands:

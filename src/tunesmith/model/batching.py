@@ -1,6 +1,6 @@
 """Windows to arrays: batches counted in tokens, so that little padding is computed.
 
-Everything but `collate` and `move` works without torch.
+All that makes arrays works without torch.
 """
 
 from __future__ import annotations
@@ -155,12 +155,41 @@ def _written_arrays(windows: Sequence[Window], longest: int, *, pad_id: int) -> 
     return {"written_ids": ids, "places": np.flatnonzero(is_there.ravel()).astype(np.int64)}
 
 
-def count_tokens(batch: Batch) -> int:
-    """Return the real tokens of a batch, those that a decoder writes beside it counted too."""
-    beside = batch["places"].numel() if "written_ids" in batch else 0
-    return int(batch["attention_mask"].sum()) + beside
-
-
 def move(batch: Batch, device: Any) -> Batch:
     """Return the batch on `device`."""
     return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+
+
+def join_batches(batches: Sequence[Batch], **more: torch.Tensor) -> Batch:
+    """Return several batches as one: tensor `name` of batch k is `k.name`. `more` stand beside."""
+    named = {
+        f"{number}.{name}": tensor
+        for number, batch in enumerate(batches)
+        for name, tensor in batch.items()
+    }
+    return named | more
+
+
+def split_batch(batch: Batch, count: int) -> list[Batch]:
+    """Return the `count` batches that `join_batches` was given."""
+    parts: list[Batch] = [{} for _ in range(count)]
+    for key, tensor in batch.items():
+        number, _, name = key.partition(".")
+        if name:
+            parts[int(number)][name] = tensor
+    return parts
+
+
+def count_tokens(batch: Batch) -> int:
+    """Return the real (non-padding) tokens of a batch, or of joined ones.
+
+    Those that a decoder writes beside what it reads are counted too.
+    """
+    tokens = 0
+    for key, tensor in batch.items():
+        prefix, _, name = key.rpartition(".")
+        if name == "attention_mask":
+            tokens += int(tensor.sum())
+        elif name == "written_ids":
+            tokens += batch[f"{prefix}.places" if prefix else "places"].numel()
+    return tokens

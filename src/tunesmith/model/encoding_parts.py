@@ -18,6 +18,7 @@ from tunesmith.core.examples import (
     MarkedInput,
     PairInput,
     QuestionInput,
+    SentencesInput,
     WritingInput,
 )
 from tunesmith.model.encoding_writing import WritingFrame
@@ -73,6 +74,8 @@ def texts_of(item: Inputs) -> tuple[str, ...]:
             return (item.question, item.context)
         case ChoiceInput():
             return (item.context, item.question, *item.choices)
+        case SentencesInput():
+            return tuple(item.text[start:end] for start, end in item.sentences)
         case WritingInput():
             return (item.source, item.target)
     return (item.text,)
@@ -81,19 +84,27 @@ def texts_of(item: Inputs) -> tuple[str, ...]:
 def tokens_at_once(item: Inputs, lengths: Sequence[int], reading: Reading) -> int:
     """Return how many tokens of a row one window would have to hold to show all it should.
 
-    `lengths` are those of its texts. Choices, texts read apart, and what is written beside a text
-    have windows of their own.
+    `lengths` are those of its texts. Choices, sentences, texts read apart, and what is written
+    beside a text have windows of their own.
     """
     if isinstance(item, ChoiceInput):
         context, question, *choices = lengths
         return context + question + max(choices)
-    is_parted = reading.apart if isinstance(item, PairInput) else reading.writing == "seq2seq"
+    match item:
+        case SentencesInput():
+            is_parted = True
+        case PairInput():
+            is_parted = reading.apart
+        case _:
+            is_parted = reading.writing == "seq2seq"
     return max(lengths) if is_parted else sum(lengths)
 
 
 def part_windows(item: Inputs, tokens: Tokens, row: int, layout: Layout) -> Iterator[Window]:
     """Yield the windows of one row of several parts."""
     match item:
+        case SentencesInput():
+            yield from _windows_apart(tokens, row, layout)
         case PairInput() if layout.reading.apart:
             yield from _windows_apart(tokens, row, layout)
         case PairInput():
@@ -117,7 +128,7 @@ def longest_question(room: int) -> int:
 
 
 def _windows_apart(tokens: Tokens, row: int, layout: Layout) -> Iterator[Window]:
-    """Yield the windows of both texts of a pair; each text has as much weight as the other."""
+    """Yield the windows of the texts of a row, each on its own and of as much weight as another."""
     for slot, ids in enumerate(tokens.ids):
         starts = _starts(len(ids), layout.room, layout)
         for start in starts:

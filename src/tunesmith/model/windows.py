@@ -169,7 +169,7 @@ def pack_windows(
         packed["seconds"] = np.array([window.second for window in windows], dtype=np.int32)
     slots = [window.slot for window in windows if window.slot is not None]
     if slots:
-        packed["slots"] = np.array(slots, dtype=np.int16)
+        packed["slots"] = np.array(slots, dtype=np.int32)
     marks = [window.marks for window in windows if window.marks is not None]
     if marks:
         packed["marks"] = np.stack(marks).astype(np.int32)

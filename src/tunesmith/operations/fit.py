@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field, field_validator
+
+from tunesmith.core.companions import JointRecipe, OtherTask
 from tunesmith.core.data_spec import Language, OptionalPathText, RowsSpec
 from tunesmith.core.measures import Measure
 from tunesmith.core.methods import Full, Method
@@ -16,14 +21,26 @@ if TYPE_CHECKING:
     from tunesmith.session import Session
 
 
+FOLDER_NAME = re.compile(r"\w[\w-]{0,63}")
+RESERVED = frozenset({"task", "mlm", "contrastive"})
+"""What the losses of the main task and of the text without labels are called."""
+
+
 class FitSpec(RowsSpec):
     """Tune a pretrained model on labelled rows and write a bundle with its report."""
 
     method: Method = Full()
-    """How the model is adapted: full, or probe (frozen vectors and a linear head, in seconds)."""
+    """How the model is adapted: full, probe (frozen vectors and a linear head, in seconds), or
+    extractive (summarization)."""
 
     training: TrainingRecipe = TrainingRecipe()
     """How the loop trains."""
+
+    joint: JointRecipe | None = None
+    """Text without labels that is learned beside the task; none learns the task alone."""
+
+    also: dict[str, OtherTask] = Field(default_factory=dict)
+    """Other tasks that are learned beside the main one, by names of your own."""
 
     decoding: DecodingRecipe = DecodingRecipe()
     """How a model that writes does it; kept in the bundle."""
@@ -43,6 +60,16 @@ class FitSpec(RowsSpec):
     overwrite: bool = False
     """Replace an earlier run in `out`."""
 
+    @field_validator("also")
+    @classmethod
+    def _name_folders(cls, also: dict[str, OtherTask]) -> dict[str, OtherTask]:
+        """Refuse names that no folder should have."""
+        if wrong := [name for name in also if not FOLDER_NAME.fullmatch(name)]:
+            raise ValueError(f"a name must be letters, digits, _ and -; got {', '.join(wrong)}")
+        if taken := RESERVED & set(also):
+            raise ValueError(f"{', '.join(sorted(taken))} is taken: choose another name")
+        return also
+
     @property
     def folder(self) -> Path:
         """The folder of the run: `out`, else `runs/NAME` from the data's name."""
@@ -53,12 +80,16 @@ class FitSpec(RowsSpec):
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
-    """Where the bundle stands, its measures and the split they were taken on."""
+    """Where the bundle stands, its measures and the split they were taken on.
+
+    `also` has bundle and report of each task that was learned beside it, by name.
+    """
 
     bundle: Path
     report: dict[str, Any]
     seconds: float
     next_commands: tuple[str, ...]
+    also: Mapping[str, tuple[Path, dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def measures(self) -> dict[str, Measure]:
@@ -76,6 +107,15 @@ class FitResult:
             "seconds": round(self.seconds, 3),
             "notes": self.report["notes"],
             "next": list(self.next_commands),
+            "also": {
+                name: {
+                    "bundle": str(bundle),
+                    "split": report["data"]["split"],
+                    "headline": report["headline"],
+                    "measures": report["measures"],
+                }
+                for name, (bundle, report) in self.also.items()
+            },
         }
 
 

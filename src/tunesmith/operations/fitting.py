@@ -12,14 +12,22 @@ from typing import Any
 import torch
 
 from tunesmith.core.environment import package_versions
-from tunesmith.core.events import Said, Warned
+from tunesmith.core.events import Said
 from tunesmith.data.splits import sample_examples
 from tunesmith.model.backbones import WRITERS
 from tunesmith.model.device import Choice, choose_precision, threads
-from tunesmith.model.heads import new_head
+from tunesmith.model.heads import HeadModel, new_head
 from tunesmith.model.heads.generate import Writer, keep_decoding
+from tunesmith.model.heads.recommend import new_recommender
+from tunesmith.model.sharing import share_encoder
+from tunesmith.operations.companions import (
+    Beside,
+    prepare_beside,
+    refuse_contradictions,
+    text_companion,
+)
 from tunesmith.operations.fit import FitResult, FitSpec
-from tunesmith.operations.preparing import Prepared, prepare, refuse_faults
+from tunesmith.operations.preparing import Prepared, prepare_sound
 from tunesmith.operations.tokens import Tokens
 from tunesmith.runtime.canary import make_canary
 from tunesmith.runtime.engine import Engine
@@ -27,13 +35,14 @@ from tunesmith.session import Session
 from tunesmith.stages.evaluate.card import make_card
 from tunesmith.stages.evaluate.marking import mark_engine
 from tunesmith.stages.evaluate.report import Background, make_report, write_report
-from tunesmith.stages.tune import fit_method
-from tunesmith.stages.tune.job import Fitted, Job
+from tunesmith.stages.tune import conclude, fit_method
+from tunesmith.stages.tune.job import Companion, Fitted, Job, TaskCompanion
 from tunesmith.stages.tune.rows import Rows, make_rows
 from tunesmith.stages.tune.tracking import tracked
 from tunesmith.stages.tune.writing import choose_decoding
-from tunesmith.store.bundles import Bundle
+from tunesmith.store.bundles import Bundle, write_attachments
 from tunesmith.store.run_folder import open_run_folder, removed_if_unstarted
+from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.structured import sample_row
 from tunesmith.tasks.task import Task
 
@@ -48,16 +57,24 @@ SELECTED_ON_VALID = (
     "expect slightly less on new data. "
     "For an unbiased figure: tunesmith evaluate {bundle} TEST, or --set split.test=0.1"
 )
+MEASURED_ON_VALID = (
+    "Measured on the validation rows; the main task's chose the checkpoint. "
+    "On other rows: tunesmith evaluate {bundle} TEST, or --set split.test=0.1"
+)
+MAIN = "bundle"
+"""The folder of the main task's bundle; those of other tasks stand in `bundles/`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A tuned job with what led to it."""
+    """A tuned job with what led to it, and the folder of the run that its bundle becomes."""
 
+    spec: FitSpec
     prepared: Prepared
     job: Job
     fitted: Fitted
     reasons: tuple[str, ...]
+    folder: str = MAIN
 
 
 def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
@@ -66,74 +83,115 @@ def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
     out = spec.folder
     spec = spec.model_copy(update={"out": str(out)})
     cache = session.workspace.tokens if spec.training.token_cache else None
+    refuse_contradictions(spec)
     tokens = Tokens(session.emit, cache)
-    prepared = prepare(spec, session, method=spec.method.name, tokens=tokens)
-    refuse_faults(prepared.findings, spec)
-    for finding in prepared.findings:
-        if finding.severity == "warning":
-            session.emit(Warned(finding.message))
-    _open_folder(spec, session, out, prepared)
+    prepared = prepare_sound(spec, session, tokens=tokens)
+    beside = prepare_beside(spec, session, prepared.backbone, tokens)
+    _open_folder(spec, session, prepared, beside)
     with removed_if_unstarted(out), threads(spec.training.threads) as count:
-        tuned = _tune(spec, session, prepared, out=out, thread_count=count)
-        bundle = _write(spec, session, tuned)
+        tuned, *others = _tune(spec, session, prepared, beside, thread_count=count)
+        also = {
+            name: _write(session, each) for name, each in zip(beside.others, others, strict=True)
+        }
+        bundle = _write(session, tuned)
     return FitResult(
         bundle=bundle.path,
         report=bundle.report,
         seconds=time.perf_counter() - started,
         next_commands=_next_commands(bundle, prepared),
+        also={name: (each.path, each.report) for name, each in also.items()},
     )
 
 
-def _open_folder(spec: FitSpec, session: Session, out: Path, prepared: Prepared) -> None:
+def _open_folder(spec: FitSpec, session: Session, prepared: Prepared, beside: Beside) -> None:
     settings = spec.model_dump(mode="json", exclude={"resume", "overwrite"})
     facts = {
-        "data": prepared.fingerprints,
+        "data": {**prepared.fingerprints, **beside.fingerprints},
         "model": prepared.backbone.card.sha256,
         "device": str(session.device),
         "packages": package_versions(),
     }
-    open_run_folder(out, settings, facts, overwrite=spec.overwrite, resume=spec.resume)
+    open_run_folder(spec.folder, settings, facts, overwrite=spec.overwrite, resume=spec.resume)
 
 
 def _tune(
-    spec: FitSpec, session: Session, prepared: Prepared, *, out: Path, thread_count: int
-) -> Tuned:
-    task, reading, backbone = prepared.task, prepared.reading, prepared.backbone
-    torch.manual_seed(spec.seed)
-    model = new_head(
-        task.head,
-        backbone,
-        outputs=len(task.outputs()),
-        recipe=spec.model,
-        case_shape=reading.case_shape,
-    ).to(session.device)
+    spec: FitSpec, session: Session, prepared: Prepared, beside: Beside, *, thread_count: int
+) -> list[Tuned]:
+    """Return the tuned task, and behind it each that was learned beside it."""
     precision = _choose_precision(spec, session)
     reasons = (str(precision), f"{session.device}, {thread_count} threads")
     for reason in reasons:
         session.emit(Said(reason))
-    train, valid = _rows(prepared, "train"), _rows(prepared, "valid")
-    decoding = choose_decoding(spec.decoding, train, task, emit=session.emit)
-    engine = Engine(
-        model, backbone.tokenizer, task, reading, session.device, precision.value, decoding
-    )
-    with tracked(session.emit, tracker=spec.training.track, folder=out / "tensorboard") as emit:
-        job = Job(
-            model=model,
-            task=task,
-            train=train,
-            valid=valid,
-            engine=engine,
-            recipe=spec.training,
-            seed=spec.seed,
-            out=out,
-            resume=spec.resume,
-            emit=emit,
-        )
+    torch.manual_seed(spec.seed)
+    folder = Path(spec.folder, "tensorboard")
+    with tracked(session.emit, tracker=spec.training.track, folder=folder) as emit:
+        job = replace(_make_job(spec, session, prepared, precision.value), emit=emit)
+        others = []
+        for name, other in beside.others.items():
+            own = _make_job(other.spec, session, other.prepared, precision.value)
+            share_encoder(job.model.encoder, own.model.encoder)
+            others.append(TaskCompanion(name, own, other.weight))
+        companions: tuple[Companion, ...] = tuple(others)
+        if beside.text is not None:
+            companions += (text_companion(spec, beside.text, job.model),)
+        job = replace(job, companions=companions)
         fitted = fit_method(job, spec.method)
-    if fitted.task is not None:
-        job = replace(job, task=fitted.task, engine=replace(engine, task=fitted.task))
-        prepared = replace(prepared, task=fitted.task)
-    return Tuned(prepared, job, fitted, reasons)
+    tuned = [_settled(Tuned(spec, prepared, job, fitted, reasons))]
+    for companion, other in zip(others, beside.others.values(), strict=True):
+        own_fitted = conclude(companion.job, fitted.of(companion.name))
+        own_tuned = Tuned(other.spec, other.prepared, companion.job, own_fitted, reasons)
+        tuned.append(_settled(replace(own_tuned, folder=f"bundles/{companion.name}")))
+    return tuned
+
+
+def _make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: str) -> Job:
+    task, reading, backbone = prepared.task, prepared.reading, prepared.backbone
+    model = _new_model(spec, prepared).to(session.device)
+    train = _rows(prepared, "train")
+    decoding = choose_decoding(spec.decoding, train, task, emit=session.emit)
+    return Job(
+        model=model,
+        task=task,
+        train=train,
+        valid=_rows(prepared, "valid"),
+        engine=Engine(
+            model, backbone.tokenizer, task, reading, session.device, precision, decoding
+        ),
+        recipe=spec.training,
+        seed=spec.seed,
+        out=spec.folder,
+        resume=spec.resume,
+        emit=session.emit,
+        recommend=spec.recommend,
+    )
+
+
+def _settled(tuned: Tuned) -> Tuned:
+    """Return it with the task that tuning learned something of, where it did."""
+    task = tuned.fitted.task
+    if task is None:
+        return tuned
+    job = replace(tuned.job, task=task, engine=replace(tuned.job.engine, task=task))
+    return replace(tuned, job=job, prepared=replace(tuned.prepared, task=task))
+
+
+def _new_model(spec: FitSpec, prepared: Prepared) -> HeadModel:
+    """Return the untrained model of the task's head family."""
+    task = prepared.task
+    if isinstance(task, Recommendation):
+        return new_recommender(
+            prepared.backbone,
+            items=len(task.catalogue.items),
+            recipe=spec.recommend,
+            dropout=spec.model.dropout,
+        )
+    return new_head(
+        task.head,
+        prepared.backbone,
+        outputs=len(task.outputs()),
+        recipe=spec.model,
+        case_shape=prepared.reading.case_shape,
+    )
 
 
 def _rows(prepared: Prepared, split: str) -> Rows:
@@ -146,31 +204,33 @@ def _rows(prepared: Prepared, split: str) -> Rows:
 
 
 def _choose_precision(spec: FitSpec, session: Session) -> Choice:
-    """Return the number format of tuning; a probe reads the very vectors that serving computes."""
-    if spec.method.name == "probe" and spec.training.precision == "auto":
-        return Choice("fp32", "a probe is fitted on the vectors that serving computes")
+    """Return the number format of tuning; frozen vectors are those that serving computes."""
+    if spec.method.name in ("probe", "extractive") and spec.training.precision == "auto":
+        return Choice("fp32", "the head is fitted on the vectors that serving computes")
     return choose_precision(spec.training.precision, session.device)
 
 
-def _write(spec: FitSpec, session: Session, tuned: Tuned) -> Bundle:
+def _write(session: Session, tuned: Tuned) -> Bundle:
     """Mark the tuned model with the engine that will serve it (float32) and write the bundle."""
-    prepared, job = tuned.prepared, tuned.job
+    spec, prepared, job = tuned.spec, tuned.prepared, tuned.job
     engine = replace(job.engine, precision="fp32")
     split = "test" if prepared.splits.test else "valid"
     examples = getattr(prepared.splits, split)
     session.emit(Said(f"evaluating on {len(examples):,} {split} rows"))
-    path = job.out / "bundle"
-    notes = [SELECTED_ON_VALID.format(bundle=path)] if split == "valid" else []
+    path = job.out / tuned.folder
+    caution = SELECTED_ON_VALID if tuned.folder == MAIN else MEASURED_ON_VALID
+    notes = [caution.format(bundle=path)] if split == "valid" else []
     if split == "test":
         notes += _finish(tuned)
     marked = mark_engine(engine, examples, seed=spec.seed, emit=session.emit)
     if split == "valid":
         notes += _finish(tuned)
-    report = make_report(marked, _background(spec, tuned, split=split, notes=notes))
-    manifest = _manifest(spec, tuned)
+    report = make_report(marked, _background(tuned, split=split, notes=notes))
+    manifest = _manifest(tuned)
 
     def fill(folder: Path) -> None:
         save_weights(folder / "model", engine)
+        write_attachments(folder, engine.task)
         engine.tokenizer.save_pretrained(folder / "model")
         write_report(folder, report, marked, language=spec.language)
         canary = make_canary(engine, sample_examples(examples, CANARY_ROWS, seed=spec.seed))
@@ -203,8 +263,8 @@ def _problem_type(task: Task) -> str:
     return PROBLEM_TYPES.get("multilabel" if is_score else task.kind, "")
 
 
-def _manifest(spec: FitSpec, tuned: Tuned) -> dict[str, Any]:
-    model, prepared = tuned.job.model, tuned.prepared
+def _manifest(tuned: Tuned) -> dict[str, Any]:
+    model, prepared, spec = tuned.job.model, tuned.prepared, tuned.spec
     return {
         "task": prepared.task.to_json(),
         "method": spec.method.model_dump(mode="json"),
@@ -231,6 +291,8 @@ PLAIN_LOADERS = {
     "span": "AutoModelForQuestionAnswering",
     "embed": "AutoModel",
     "relate": "AutoModel",
+    "recommend": "AutoModel",
+    "extract": "AutoModel",
     "seq2seq": "AutoModelForSeq2SeqLM",
     "causal": "AutoModelForCausalLM",
 }
@@ -246,6 +308,8 @@ LACKING = {
     "tag": "the embedding of each word's case shape, added to the input embeddings. "
     "Expect other labels where case matters.",
     "relate": "the linear layer on the states before the two marked stretches.",
+    "recommend": "the towers of users and items above the vectors of the texts.",
+    "extract": "the linear layer that weighs sentences; how they are chosen is in `bundle.json`.",
 }
 """What the files are that plain transformers does not load, by head family."""
 
@@ -255,6 +319,8 @@ def _plain_note(lacks: tuple[str, ...], family: str) -> str:
     load = f"`{loader}.from_pretrained('model')`"
     if lacks:
         return f"{load} loads, without {', '.join(lacks)}: {LACKING[family]}"
+    if family == "tag":
+        return f"{load} gives the same logits; how tags follow each other is in `bundle.json`."
     if family == "embed":
         return f"{load} gives the states whose mean is a text's vector, as sentence-transformers."
     if family in WRITERS:
@@ -262,13 +328,13 @@ def _plain_note(lacks: tuple[str, ...], family: str) -> str:
     return f"{load} gives the same answers."
 
 
-def _background(spec: FitSpec, tuned: Tuned, *, split: str, notes: list[str]) -> Background:
-    prepared, fitted = tuned.prepared, tuned.fitted
+def _background(tuned: Tuned, *, split: str, notes: list[str]) -> Background:
+    spec, prepared, fitted = tuned.spec, tuned.prepared, tuned.fitted
     card = prepared.backbone.card
     curve = None
     if fitted.losses:
         curve = {
-            "steps": [{"step": step, "loss": loss} for step, loss in fitted.losses],
+            "steps": fitted.curve(),
             "validations": [{"step": step, "value": value} for step, value in fitted.validations],
             "measure": prepared.task.selection,
             "best_step": fitted.best_step,
@@ -304,9 +370,12 @@ def _next_commands(bundle: Bundle, prepared: Prepared) -> tuple[str, ...]:
     sample = (prepared.splits.test or prepared.splits.valid)[0].inputs
     fields = prepared.task.input_fields(sample)
     text = json.dumps(sample.text[:60], ensure_ascii=False).replace("$", "\\$").replace("`", "\\`")
-    row = sample_row(fields)
+    if prepared.task.head == "recommend":
+        text = shlex.quote(fields["user"])
+    elif len(fields) > 1:
+        text = shlex.quote(sample_row(fields))
     return (
-        f"tunesmith predict {bundle.path} {text if len(fields) == 1 else shlex.quote(row)}",
+        f"tunesmith predict {bundle.path} {text}",
         f"tunesmith evaluate {bundle.path} TEST",
         f"xdg-open {bundle.path}/report.html",
     )

@@ -6,12 +6,13 @@ They read the rows, load the model and judge the two together.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tunesmith.core.data_spec import RowsSpec
 from tunesmith.core.errors import DataError, SpecError
-from tunesmith.core.events import Said
+from tunesmith.core.events import Said, Warned
+from tunesmith.core.examples import Example
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.data.fingerprints import fingerprint_examples
 from tunesmith.data.splits import Splits
@@ -19,10 +20,20 @@ from tunesmith.model.backbones import Backbone, writing_of
 from tunesmith.model.encoding_writing import WRITING_SHARE
 from tunesmith.model.framing import Reading
 from tunesmith.model.windows import FlatWindows
+from tunesmith.operations.catalogues import (
+    item_rows,
+    read_items,
+    refuse_items,
+    require_items,
+    with_catalogue,
+)
+from tunesmith.operations.fit import FitSpec
 from tunesmith.operations.tokens import Tokens, read_splits
 from tunesmith.session import Session
-from tunesmith.stages.check import Finding, check_splits
+from tunesmith.stages.check import Finding, check_recommendation, check_splits
+from tunesmith.stages.check.events import EventFacts
 from tunesmith.tasks import make_task
+from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.task import Task
 
 LARGEST_STRIDE = 64
@@ -47,13 +58,20 @@ class Prepared:
 
 
 def prepare(
-    spec: RowsSpec, session: Session, *, method: str = "full", tokens: Tokens | None = None
+    spec: RowsSpec, session: Session, *, method: str | None = None, tokens: Tokens | None = None
 ) -> Prepared:
     """Return rows, labelled task, backbone, reading and the findings of the check.
 
-    With `tokens` the windows that the check makes of train and valid are kept for tuning.
+    Raises `SpecError` where the method, if one is named, cannot tune the task. With `tokens` the
+    windows that the check makes of train and valid are kept for tuning.
     """
     task = make_task(spec.task, columns=spec.column, pairs=spec.model.pairs)
+    task = task if method is None else task.with_method(method)
+    if isinstance(task, Recommendation):
+        require_items(spec)
+        task = replace(task, liked=spec.recommend.liked)
+    else:
+        refuse_items(spec)
     session.emit(Said(f"reading {spec.data}"))
     splits = session.examples(
         spec.data,
@@ -65,18 +83,37 @@ def prepare(
         seed=spec.seed,
     )
     task = task.with_labels_of(splits.train)
+    items: Sequence[Example] = ()
+    if isinstance(task, Recommendation):
+        items = read_items(spec, session)
+        task = with_catalogue(task, items, splits)
     backbone = session.backbone(
         spec.model.name, revision=spec.model.revision, writes=task.head == "generate"
     )
     reading = choose_reading(spec.model, backbone, task, method=method)
-    read = read_splits(splits, backbone, reading, tokens=tokens)
-    findings = check_splits(splits, task, backbone, reading, tokens=read.figures)
+    if isinstance(task, Recommendation):
+        facts = EventFacts(splits, items, item_rows(task, items), task)
+        read = read_splits(Splits(facts.texts), backbone, reading, tokens=tokens)
+        findings = check_recommendation(facts, backbone, reading, tokens=read.figures)
+    else:
+        read = read_splits(splits, backbone, reading, tokens=tokens)
+        findings = check_splits(splits, task, backbone, reading, tokens=read.figures)
     fingerprints = {
         name: fingerprint_examples(examples)
         for name in ("train", "valid", "test")
         if (examples := getattr(splits, name))
     }
     return Prepared(splits, read.windows, task, backbone, reading, findings, fingerprints)
+
+
+def prepare_sound(spec: FitSpec, session: Session, *, tokens: Tokens) -> Prepared:
+    """Return what `prepare` does, its warnings told. Raises what `refuse_faults` does."""
+    prepared = prepare(spec, session, method=spec.method.name, tokens=tokens)
+    refuse_faults(prepared.findings, spec)
+    for finding in prepared.findings:
+        if finding.severity == "warning":
+            session.emit(Warned(finding.message))
+    return prepared
 
 
 def refuse_faults(findings: tuple[Finding, ...], spec: RowsSpec) -> None:
@@ -97,14 +134,16 @@ def refuse_faults(findings: tuple[Finding, ...], spec: RowsSpec) -> None:
 def _check_command(spec: RowsSpec) -> str:
     """Return the command that shows everything that was found in these rows."""
     words = ["tunesmith", "check", spec.data, "--task", spec.task, "--model", spec.model.name]
-    for split, path in (("valid", spec.valid), ("test", spec.test)):
-        words += [f"--{split}", path] if path else []
+    for name, path in (("valid", spec.valid), ("test", spec.test), ("items", spec.items)):
+        words += [f"--{name}", path] if path else []
     for role, name in spec.column.items():
         words += ["--column", f"{role}={name}"]
     return shlex.join(words)
 
 
-def choose_reading(recipe: ModelRecipe, backbone: Backbone, task: Task, *, method: str) -> Reading:
+def choose_reading(
+    recipe: ModelRecipe, backbone: Backbone, task: Task, *, method: str | None
+) -> Reading:
     """Return how texts become windows: the recipe's wishes, completed from the model's card."""
     wants_shape = backbone.card.uncased if recipe.case_shape is None else recipe.case_shape
     max_length = recipe.max_length or backbone.card.context

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -63,6 +63,10 @@ class PretrainSpec(Spec):
 
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout ratio of a model made from scratch, while it trains."""
+
+    beginning: Literal["counted", "random"] = "counted"
+    """Where a masked model made from scratch begins: at embeddings and frequencies counted in its
+    text, or at random."""
 
     device: str = "auto"
     """Device that computes: auto, cpu, cuda, cuda:1."""

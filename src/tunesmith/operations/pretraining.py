@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,19 @@ from tunesmith.core.environment import package_versions
 from tunesmith.core.errors import DataError, SpecError
 from tunesmith.core.events import Said, Warned
 from tunesmith.core.pretraining import ModelShape, TokenizerRecipe
-from tunesmith.data.corpus import CorpusLog, Passage, find_corpus_files, read_passages
 from tunesmith.model.backbones import load_tokenizer, longest_context
 from tunesmith.model.device import choose_precision, threads
 from tunesmith.model.pretraining import load_text_model, new_text_model, pooling_settings
+from tunesmith.model.pretraining.beginnings import begin_from_counts
+from tunesmith.model.pretraining.masked import MaskedModel
 from tunesmith.model.pretraining.presets import DEFAULT_SIZE, SHAPES, Shape
 from tunesmith.model.pretraining.vocabulary import Vocabulary, read_vocabulary, train_vocabulary
+from tunesmith.model.pretraining.writers import CausalModel, DenoisingModel, suit_attention
 from tunesmith.model.sources import ModelFolder, find_model
+from tunesmith.operations.corpora import Source, Text, encode_corpus, read_corpus
 from tunesmith.operations.pretrain import PretrainResult, PretrainSpec
 from tunesmith.session import Session
-from tunesmith.stages.tune.pretraining.corpus import Corpus, gather_corpus, is_mostly_chinese
+from tunesmith.stages.tune.pretraining.corpus import Corpus, is_mostly_chinese
 from tunesmith.stages.tune.pretraining.report import (
     Findings,
     make_pretraining_report,
@@ -32,12 +34,6 @@ from tunesmith.stages.tune.pretraining.report import (
 )
 from tunesmith.stages.tune.pretraining.run import PretrainingJob, pretrain, read_held_out
 from tunesmith.stages.tune.pretraining.samples import make_samples
-from tunesmith.stages.tune.pretraining.windows import (
-    TextWindows,
-    Tokens,
-    encode_passages,
-    make_windows,
-)
 from tunesmith.stages.tune.tracking import tracked
 from tunesmith.store.atomic import new_folder
 from tunesmith.store.run_folder import open_run_folder, removed_if_unstarted
@@ -45,19 +41,8 @@ from tunesmith.store.run_folder import open_run_folder, removed_if_unstarted
 POOLING_FILE = Path("1_Pooling", "config.json")
 VOCABULARY_BYTES = 256 * 2**20
 """Text that a vocabulary is trained on at most, taken evenly from all of it."""
-LARGEST_UNKNOWN = 0.3
-"""Share of unreadable tokens above which a model would learn to say nothing."""
-NOTED_UNKNOWN = 0.01
 SUPPORTED_SHARE = 0.5
 """A vocabulary that comes out smaller than this share of what was asked for is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """The encoded sides of a corpus."""
-
-    tokens: dict[str, Tokens]
-    windows: dict[str, TextWindows]
 
 
 def pretrain_backbone(spec: PretrainSpec, session: Session) -> PretrainResult:
@@ -67,7 +52,11 @@ def pretrain_backbone(spec: PretrainSpec, session: Session) -> PretrainResult:
     spec = spec.model_copy(update={"out": str(out)})
     _refuse_contradictions(spec)
     source = find_model(spec.model) if spec.model is not None else None
-    corpus, log = _read_corpus(spec, session)
+    corpus, log = read_corpus(
+        Source(spec.corpus, spec.column, held_out=spec.valid, valid_ratio=spec.reading.valid),
+        spec.reading,
+        emit=session.emit,
+    )
     settings = spec.model_dump(mode="json", exclude={"resume", "overwrite"})
     facts = {
         "data": {"corpus": corpus.sha256},
@@ -80,7 +69,17 @@ def pretrain_backbone(spec: PretrainSpec, session: Session) -> PretrainResult:
     )
     with removed_if_unstarted(out), threads(spec.training.threads):
         vocabulary = _find_vocabulary(spec, session, corpus, source, out=out)
-        text = _encode(spec, session, corpus, vocabulary, source)
+        reading = spec.reading.model_copy(
+            update={"window_tokens": _window_tokens(spec, vocabulary, source)}
+        )
+        text = encode_corpus(
+            corpus,
+            vocabulary,
+            reading,
+            objective=spec.objective.name,
+            seed=spec.seed,
+            emit=session.emit,
+        )
         with tracked(session.emit, tracker=spec.training.track, folder=out / "tensorboard") as emit:
             job = _make_job(spec, session, vocabulary, text, source)
             fitted = pretrain(replace(job, emit=emit))
@@ -126,41 +125,6 @@ def _refuse_contradictions(spec: PretrainSpec) -> None:
         problems.append(f"`--column` takes the role text; got {', '.join(sorted(unknown))}")
     if problems:
         raise SpecError(problems, hint="leave out one of the two")
-
-
-def _read_corpus(spec: PretrainSpec, session: Session) -> tuple[Corpus, CorpusLog]:
-    session.emit(Said(f"reading {spec.corpus}"))
-    log = CorpusLog()
-    column = spec.column.get("text", "text")
-    files = find_corpus_files(spec.corpus, log)
-    held_out: Iterator[Passage] = iter(())
-    if spec.valid is not None:
-        held_out = read_passages(find_corpus_files(spec.valid, log), log, column=column)
-    try:
-        corpus = gather_corpus(
-            read_passages(files, log, column=column),
-            held_out=held_out,
-            valid_ratio=spec.reading.valid,
-            drop_repeats=spec.reading.repeats == "drop",
-        )
-    except DataError:
-        log.refuse_beyond(spec.reading.unreadable)
-        raise
-    log.refuse_beyond(spec.reading.unreadable)
-    if log.unreadable:
-        first = log.problems.kept[0].problem
-        session.emit(Warned(f"{log.unreadable:,} unreadable lines are skipped, such as: {first}"))
-    if log.left_out:
-        shown = ", ".join(log.left_out[:3]) + (", …" if len(log.left_out) > 3 else "")
-        session.emit(Warned(f"{len(log.left_out):,} files that are no text are left out: {shown}"))
-    session.emit(
-        Said(
-            f"{len(corpus.train):,} passages train "
-            f"({corpus.bytes_of(corpus.train) / 1e6:,.1f} MB), {len(corpus.valid):,} are held out, "
-            f"{corpus.repeats:,} repeats dropped"
-        )
-    )
-    return corpus, log
 
 
 def _find_vocabulary(
@@ -213,53 +177,6 @@ def _train_vocabulary(spec: PretrainSpec, session: Session, corpus: Corpus) -> V
     return vocabulary
 
 
-def _encode(
-    spec: PretrainSpec,
-    session: Session,
-    corpus: Corpus,
-    vocabulary: Vocabulary,
-    source: ModelFolder | None,
-) -> Text:
-    """Return tokens and windows of both sides. Raises `DataError` where too few can be read."""
-    window_tokens = _window_tokens(spec, vocabulary, source)
-    is_joined = spec.reading.packing == "joined" or (
-        spec.reading.packing == "auto" and spec.objective.name != "contrastive"
-    )
-    is_framed = bool(vocabulary.frame.after)
-    tokens, windows = {}, {}
-    for name, numbers in (("train", corpus.train), ("valid", corpus.valid)):
-        tokens[name] = encode_passages(
-            corpus,
-            numbers,
-            vocabulary,
-            ending="\n" if vocabulary.is_lossless else "",
-            separates=vocabulary.end_id is not None and (is_joined or not is_framed),
-        )
-        windows[name] = make_windows(
-            tokens[name],
-            vocabulary,
-            window_tokens=window_tokens,
-            is_joined=is_joined,
-            seed=spec.seed if name == "train" else None,
-        )
-    unknown = tokens["train"].unknown / max(1, len(tokens["train"].ids))
-    if unknown > LARGEST_UNKNOWN:
-        raise DataError(
-            f"at most {LARGEST_UNKNOWN:.0%} of the tokens may be unknown to the vocabulary; "
-            f"got {unknown:.1%}",
-            hint="leave out --model to make a vocabulary from the corpus",
-        )
-    if unknown > NOTED_UNKNOWN:
-        session.emit(Warned(f"{unknown:.1%} of the tokens are unknown to the vocabulary"))
-    session.emit(
-        Said(
-            f"{len(tokens['train'].ids):,} tokens train in {len(windows['train']):,} windows of "
-            f"at most {window_tokens}"
-        )
-    )
-    return Text(tokens, windows)
-
-
 def _window_tokens(spec: PretrainSpec, vocabulary: Vocabulary, source: ModelFolder | None) -> int:
     wanted = spec.reading.window_tokens
     shape = SHAPES[spec.size or DEFAULT_SIZE]
@@ -292,6 +209,10 @@ def _make_job(
             vocabulary,
             window_tokens=vocabulary.tokenizer.model_max_length,
         )
+        if isinstance(model, MaskedModel) and spec.beginning == "counted":
+            begin_from_counts(model.whole, text.tokens["train"].ids, seed=spec.seed)
+    if isinstance(model, CausalModel | DenoisingModel):
+        suit_attention(model.whole, session.device)
     precision = choose_precision(spec.training.precision, session.device)
     session.emit(Said(str(precision)))
     return PretrainingJob(

@@ -6,13 +6,15 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tunesmith.core.errors import NotFoundError, SpecError
+from tunesmith.core.errors import DataError, NotFoundError, SpecError
 from tunesmith.core.examples import Example
 from tunesmith.data.examples import collect_examples, read_examples, stream_examples
 from tunesmith.data.folders import find_split_files
 from tunesmith.data.formats import scan_rows
+from tunesmith.data.histories import place_histories
 from tunesmith.data.hub import is_hub, scan_hub
 from tunesmith.tasks import make_task
+from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.task import Task
 
 
@@ -21,18 +23,31 @@ def read_for(
 ) -> tuple[Task, Sequence[Example]]:
     """Return the task with its columns, and the labelled rows to evaluate on.
 
-    Those are the rows of a file, or the test split of a folder or hub data set.
+    Those are the rows of a file, or the test split of a folder or hub data set. Events are asked
+    about with what the bundle knows of their users, and what comes before them in the file.
     """
     task = with_columns(task, columns)
+    examples = _read_labelled(task, data)
+    if isinstance(task, Recommendation):
+        examples = place_histories(task.catalogue, [examples], task)[0]
+        if not examples:
+            raise DataError(
+                f"`{data}` must hold events that the bundle does not know yet; got none",
+                hint="hold some out before tuning: --set split.test=0.1, or --test FILE",
+            )
+    return task, examples
+
+
+def _read_labelled(task: Task, data: str) -> Sequence[Example]:
     if is_hub(data):
         scans = scan_hub(data).get("test")
     elif Path(data).is_dir():
         scans = [scan_rows(path) for path in find_split_files(Path(data)).get("test", [])]
     else:
-        return task, read_examples(data, task)
+        return read_examples(data, task)
     if not scans:
         raise NotFoundError(f"`{data}` must hold a test split", hint="name the file to evaluate on")
-    return task, collect_examples(scans, task)
+    return collect_examples(scans, task)
 
 
 def stream_for(

@@ -72,7 +72,11 @@ def canary_difference(engine: Engine, path: Path) -> float:
     """
     rows = read_canary(path, engine.task)
     found = score(engine, [row.inputs for row in rows])
-    kinds = {"span": _stretch_difference, "generate": _written_difference}
+    kinds = {
+        "span": _keyed_difference,
+        "recommend": _keyed_difference,
+        "generate": _written_difference,
+    }
     differ = kinds.get(engine.task.head, _difference)
     differences = [differ(scores, row.logits) for row, scores in zip(rows, found, strict=True)]
     return max(differences, default=0.0)
@@ -82,12 +86,16 @@ def _difference(scores: np.ndarray, record: np.ndarray) -> float:
     return float(np.abs(scores - record.reshape(scores.shape)).max(initial=0.0))
 
 
-def _stretch_difference(scores: np.ndarray, record: np.ndarray) -> float:
-    """Compare the scores of the stretches that both have: near ties may stand in another order."""
+def _keyed_difference(scores: np.ndarray, record: np.ndarray) -> float:
+    """Compare the scores of the stretches or items that both have, whatever their order is.
+
+    Near ties may stand in another one. The score is the last of each row.
+    """
     ours, theirs = (
-        {(start, end): value for start, end, value in rows.tolist()} for rows in (scores, record)
+        {tuple(key): value for *key, value in rows.tolist()} for rows in (scores, record)
     )
-    return max(abs(ours[each] - theirs[each]) for each in ours.keys() & theirs.keys())
+    shared = ours.keys() & theirs.keys()
+    return max((abs(ours[each] - theirs[each]) for each in shared), default=0.0)
 
 
 def _written_difference(scores: np.ndarray, record: np.ndarray) -> float:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 
 from tunesmith.core.answers import Answer, TextAnswer
-from tunesmith.core.examples import Inputs
+from tunesmith.core.examples import HistoryInput, Inputs
 from tunesmith.core.recipe import DecodingRecipe
 from tunesmith.model.batching import Arrays, collate_arrays, plan_batches
 from tunesmith.model.encoding import encode_windows
@@ -69,7 +69,14 @@ def make_answer(engine: Engine, scores: np.ndarray, item: Inputs) -> Answer:
 
 
 def score(engine: Engine, inputs: Sequence[Inputs]) -> list[np.ndarray]:
-    """Return the raw outputs of each input, in the shapes that `merge_windows` names."""
+    """Return the raw outputs of each input, in the shapes that `merge_windows` names.
+
+    Recommendations are (k, 2), the best items and their scores.
+    """
+    if engine.task.head == "recommend":
+        from tunesmith.runtime.rankings import rank_items  # noqa: PLC0415 (imports torch)
+
+        return rank_items(engine, cast(Sequence[HistoryInput], inputs))
     windows = list(encode_windows(engine.tokenizer, inputs, engine.reading))
     return score_windows(engine, windows, inputs)
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tunesmith.core.examples import ChoiceInput, Inputs, PairInput, WordsInput
+from tunesmith.core.examples import ChoiceInput, Inputs, PairInput, SentencesInput, WordsInput
 from tunesmith.model.framing import Window
 from tunesmith.tasks.ner import continued_scores
 from tunesmith.tasks.task import HeadFamily
@@ -19,6 +19,7 @@ from tunesmith.tasks.task import HeadFamily
 Batches: TypeAlias = Iterable[tuple[Sequence[Window], np.ndarray]]
 
 CERTAIN_LOGIT = 30.0
+TINY = 1e-12
 KEPT_STRETCHES = 20
 LONGEST_ANSWER_TOKENS = 64
 """An answer beyond this length is not considered: few are, and most that score well are not."""
@@ -33,7 +34,9 @@ def merge_windows(
     (words, outputs) for `tag`, where a word that no token stands for is certainly outside any
     entity; (slots, outputs) for `choose` and `embed`, the average of each choice's or text's
     windows; (n, 3) for `span`: the first row is (-1, -1, score of no answer), the others are the
-    start, end (characters of the context) and score of the best stretches, best first.
+    start, end (characters of the context) and score of the best stretches, best first;
+    (sentences, 3) for `extract`: the logit of each, and the cosines of its vector with the mean of
+    all and with the first.
     """
     merge: dict[HeadFamily, Callable[[Batches, Sequence[Inputs], int], list[np.ndarray]]] = {
         "classify": _average,
@@ -42,6 +45,7 @@ def merge_windows(
         "choose": _average_slots,
         "embed": _average_slots,
         "span": _best_stretches,
+        "extract": _compare_sentences,
     }
     return merge[family](batches, inputs, outputs)
 
@@ -73,6 +77,20 @@ def _average_slots(batches: Batches, inputs: Sequence[Inputs], outputs: int) -> 
         np.zeros((count, outputs)) if own is None else own / np.maximum(weight, 1)
         for own, weight, count in zip(sums, weights, slots, strict=True)
     ]
+
+
+def _compare_sentences(
+    batches: Batches, inputs: Sequence[Inputs], outputs: int
+) -> list[np.ndarray]:
+    """Return what is said of each sentence; no table of all pairs is made of a long document."""
+    merged = []
+    for sentences in _average_slots(batches, inputs, outputs):
+        vectors = sentences[:, 1:]
+        units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), TINY)
+        whole = units.mean(axis=0)
+        whole /= max(float(np.linalg.norm(whole)), TINY)
+        merged.append(np.stack([sentences[:, 0], units @ whole, units @ units[0]], axis=1))
+    return merged
 
 
 def _gather_words(batches: Batches, inputs: Sequence[Inputs], outputs: int) -> list[np.ndarray]:
@@ -139,7 +157,9 @@ def _outside(item: Inputs, outputs: int) -> np.ndarray:
 
 
 def slot_count(item: Inputs) -> int:
-    """Return how many choices, or texts read apart, a row has."""
+    """Return how many choices, sentences, or texts read apart, a row has."""
+    if isinstance(item, SentencesInput):
+        return len(item.sentences)
     if isinstance(item, ChoiceInput):
         return len(item.choices)
     return 2 if isinstance(item, PairInput) else 1

@@ -23,6 +23,9 @@ from tunesmith.tasks.task import Task
 FORMAT_VERSION = 1
 MANIFEST = "bundle.json"
 SEAL = "sha256_of_the_rest"
+ATTACHMENTS = "task"
+"""The folder of what a task keeps in files of its own."""
+
 BLOCK_BYTES = 1 << 20
 REFUSED_SUFFIXES = {".bin", ".pkl", ".pickle", ".pt", ".pth", ".py", ".joblib"}
 
@@ -113,6 +116,7 @@ def read_bundle(path: Path | str, *, verify: bool = True) -> Bundle:
         ) from error
     if verify:
         _verify(folder, recorded)
+    task = task.with_attachments(_attachments(folder, recorded))
     return Bundle(folder, task, manifest, hashlib.sha256(raw).hexdigest())
 
 
@@ -145,6 +149,24 @@ def _verify(folder: Path, recorded: Mapping[str, str]) -> None:
             problems.append(f"`{name}` must not be in the bundle; nobody recorded it ({folder})")
     if problems:
         raise DataError(problems, hint=_HINT)
+
+
+def write_attachments(folder: Path, task: Task) -> None:
+    """Write what a task keeps beside `bundle.json` into a bundle's folder, where it keeps any."""
+    contents = task.attachments()
+    if contents:
+        (folder / ATTACHMENTS).mkdir()
+    for name, content in contents.items():
+        (folder / ATTACHMENTS / name).write_text(content, encoding="utf-8")
+
+
+def _attachments(folder: Path, recorded: Mapping[str, str]) -> dict[str, str]:
+    start = f"{ATTACHMENTS}/"
+    return {
+        name.removeprefix(start): (folder / name).read_text(encoding="utf-8")
+        for name in recorded
+        if name.startswith(start)
+    }
 
 
 def _seal(fields: Mapping[str, Any]) -> str:

@@ -13,7 +13,9 @@ from tunesmith.tasks.matching import Matching
 from tunesmith.tasks.multilabel import MultiLabel
 from tunesmith.tasks.ner import Ner
 from tunesmith.tasks.qa import Qa
+from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.relation import Relation
+from tunesmith.tasks.summarization import Summarization
 from tunesmith.tasks.task import Pairs, Task
 from tunesmith.tasks.translation import Translation
 
@@ -21,6 +23,8 @@ TASKS: dict[str, type] = {
     task.kind: task
     for task in (
         *(Classification, MultiLabel, Ner, Matching, Relation, Qa, Choice),
+        Recommendation,
+        Summarization,
         Translation,
     )
 }

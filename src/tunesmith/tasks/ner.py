@@ -42,7 +42,11 @@ class Ner(Labelled):
     """Rows `tokens, tags` (IOB1, BIO, BIOES, BMES, BILOU) or `text, entities:[{start, end, type}]`.
 
     `labels` are the entity types; the head's outputs are `O` and `B-`/`I-` of each type.
+    `transitions` are C * C numbers, row after row: what a tag sequence gains where one output
+    stands before another; empty weighs valid sequences by their words alone.
     """
+
+    transitions: tuple[float, ...] = ()
 
     kind: ClassVar[str] = "ner"
     head: ClassVar[HeadFamily] = "tag"
@@ -93,11 +97,15 @@ class Ner(Labelled):
         if not len(inputs.words):
             return EntitiesAnswer((), ())
         probabilities = softmax(scores)
-        best = best_tags(np.log(np.maximum(probabilities, SMALLEST)))
+        best = best_tags(np.log(np.maximum(probabilities, SMALLEST)), self._transitions())
         names = self.outputs()
         tags = tuple(names[number] for number in best)
         confidence = probabilities[np.arange(len(best)), best]
         return EntitiesAnswer(self._entities(tags, confidence, inputs), tags)
+
+    def with_transitions(self, transitions: np.ndarray) -> Ner:
+        """Return this task with (C, C) numbers that weigh which output follows which."""
+        return replace(self, transitions=tuple(transitions.round(4).ravel().tolist()))
 
     def mark(
         self, examples: Sequence[Example], answers: Sequence[EntitiesAnswer], *, seed: int = 0
@@ -197,6 +205,11 @@ class Ner(Labelled):
             and item["text"]
             and item.get("type") in self.labels
         ]
+
+    def _transitions(self) -> np.ndarray | None:
+        if not self.transitions:
+            return None
+        return np.array(self.transitions).reshape(len(self.outputs()), -1)
 
     def _entities(
         self, tags: Sequence[str], confidence: np.ndarray, inputs: WordsInput

@@ -18,6 +18,7 @@ PLACEHOLDERS: dict[str, Any] = {
     "head": {"start": 0, "end": 3},
     "tail": {"start": 4, "end": 7},
     "choices": ["…", "…"],
+    "history": ["…"],
 }
 """What stands for a role in a row that shows how one is written; `…` for a text of any kind."""
 

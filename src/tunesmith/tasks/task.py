@@ -12,13 +12,23 @@ from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 import numpy as np
 
 from tunesmith.core.answers import Answer
-from tunesmith.core.errors import Problem
+from tunesmith.core.errors import Problem, SpecError
 from tunesmith.core.examples import Example, Inputs, Place, Span
 from tunesmith.core.measures import Measure
 from tunesmith.measure.calibration import CalibrationBin
 from tunesmith.measure.classes import ClassScore
 
-HeadFamily = Literal["classify", "tag", "span", "embed", "choose", "relate", "generate"]
+HeadFamily = Literal[
+    "classify",
+    "tag",
+    "span",
+    "embed",
+    "choose",
+    "relate",
+    "recommend",
+    "extract",
+    "generate",
+]
 Pairs = Literal["auto", "together", "apart"]
 
 
@@ -88,6 +98,10 @@ class Task(Protocol):
         """Return this task with how it reads two texts, where it does: together, or apart."""
         ...
 
+    def with_method(self, method: str) -> Task:
+        """Return this task for a method. Raises `SpecError` where the method cannot tune it."""
+        ...
+
     def gold_role(self, row: Mapping[str, Any]) -> str:
         """Return the role that holds the gold answer of a row of these columns."""
         ...
@@ -120,7 +134,8 @@ class Task(Protocol):
         """Return what the head is trained on.
 
         That is a class index, a list of 0..1 or of one tag index a word, the (start, end)
-        characters of an answer, a score of 0..1, the index of a choice, or a text to be written.
+        characters of an answer, a score of 0..1, the index of a choice or an item, or a text to be
+        written.
         """
         ...
 
@@ -155,6 +170,18 @@ class Task(Protocol):
         """Return the task as `bundle.json` keeps it; `task_from_json` reads it."""
         ...
 
+    def attachments(self) -> Mapping[str, str]:
+        """Return the files that the bundle keeps beside the task, by name, where it has any."""
+        ...
+
+    def with_attachments(self, contents: Mapping[str, str]) -> Task:
+        """Return this task with the files that `attachments` gave."""
+        ...
+
+    def show_inputs(self, inputs: Inputs) -> str:
+        """Return the inputs as a person reads them."""
+        ...
+
     def show_gold(self, example: Example) -> str | list[str]:
         """Return the gold answer as a person reads it."""
         ...
@@ -186,6 +213,15 @@ class Labelled:
         """Return this task as it is: it does not read pairs."""
         return self
 
+    def with_method(self, method: str) -> Self:
+        """Return this task as it is. Raises `SpecError` for the method that takes sentences."""
+        if method == "extractive":
+            raise SpecError(
+                f"the method `extractive` must have documents to summarise; {self.kind} has none",
+                hint="--method full",
+            )
+        return self
+
     def gold_role(self, row: Mapping[str, Any]) -> str:  # noqa: ARG002
         """Return the only role of the gold answer."""
         return self.gold_roles[0]
@@ -193,6 +229,18 @@ class Labelled:
     def input_fields(self, inputs: Any) -> dict[str, Any]:
         """Return the text."""
         return {"text": inputs.text}
+
+    def attachments(self) -> Mapping[str, str]:
+        """Return no files: everything stands in `bundle.json`."""
+        return {}
+
+    def with_attachments(self, contents: Mapping[str, str]) -> Self:  # noqa: ARG002
+        """Return this task as it is."""
+        return self
+
+    def show_inputs(self, inputs: Any) -> str:
+        """Return the text."""
+        return inputs.text
 
     def gold_fields(self, gold: Any) -> dict[str, Any]:
         """Return the gold answer under its role, spans as mappings."""

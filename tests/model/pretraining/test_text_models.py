@@ -11,6 +11,7 @@ from tunesmith.core.pretraining import PRETRAINING, MaskedText, TokenizerRecipe
 from tunesmith.model.pretraining import count_parameters, load_text_model, new_text_model
 from tunesmith.model.pretraining.presets import SHAPES, Shape
 from tunesmith.model.pretraining.vocabulary import train_vocabulary
+from tunesmith.model.pretraining.writers import suit_attention
 
 SMALL = Shape(hidden_size=32, layers=2, heads=2, vocabulary=100, window_tokens=24)
 TEXTS = ["the card is late and the lamp is broken", "天下大势 分久必合"] * 3
@@ -114,3 +115,25 @@ def test_encoder_decoder_is_refused_for_hidden_words(tmp_path):
     BartModel(config).save_pretrained(tmp_path)
     with pytest.raises(SpecError, match="holds a bart"):
         load_text_model(MaskedText(), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["causal", "seq2seq"])
+def test_attention_that_suits_a_processor_gives_the_same_logits_and_gradients(name):
+    model, vocabulary = make(name)
+    model.eval()
+    ids = torch.randint(5, len(vocabulary), (3, 20))
+    mask = torch.ones_like(ids)
+    mask[1, 14:] = 0
+    batch = {"input_ids": ids, "attention_mask": mask, "places": torch.tensor([0, 7, 33, 59])}
+    if name == "seq2seq":
+        batch["decoder_input_ids"] = ids.roll(1, dims=1)
+    found = []
+    for device in ("meta", "cpu"):
+        suit_attention(model.whole, torch.device(device))
+        logits = model(batch)
+        (gradient,) = torch.autograd.grad(
+            logits.sum(), [model.encoder.get_input_embeddings().weight]
+        )
+        found.append((logits.detach(), gradient))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)

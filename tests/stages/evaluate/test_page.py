@@ -544,6 +544,41 @@ def test_mistake_endless_text_is_cut_and_says_so() -> None:
     assert "… 1,234 more characters, not shown" in text_of(part)
 
 
+def written(**fields: Any) -> ElementTree.Element:
+    mistake = {"text": "A long talk.", "gold": ["One.", "Two."], "predicted": "Three.", **fields}
+    return section(
+        parse(render_page({"task": {"kind": "summarization"}, "mistakes": [mistake]})), "mistakes"
+    )
+
+
+def test_written_answer_stands_beside_its_text_and_references() -> None:
+    part = written(place="rows.jsonl:3")
+
+    assert [text_of(title) for title in part.iter("h3")] == ["Text", "Reference", "Answer"]
+    shown = [text_of(block) for block in by_class(part, "text")]
+    assert shown == ["A long talk.", "One.", "Two.", "Three."]
+    assert "rows.jsonl:3" in text_of(part)
+    assert not by_class(part, "chip")
+
+
+def test_written_answer_that_is_empty_is_called_none() -> None:
+    assert text_of(written(predicted="")).endswith("none")
+
+
+@pytest.mark.parametrize("payload", HOSTILE)
+def test_written_answer_hostile_text_is_only_text(payload: str) -> None:
+    page = render_page(
+        {
+            "task": {"kind": "summarization"},
+            "mistakes": [{"text": payload, "gold": [payload], "predicted": payload}],
+        }
+    )
+
+    parse(page.encode().decode())
+    assert read_tags(page).seen <= read_tags(render_page(full_report())).seen
+    assert "<script" not in page
+
+
 def test_check_puts_faults_first() -> None:
     part = section(parse(render_page(full_report())), "check")
 

@@ -20,13 +20,23 @@ from tunesmith.model.heads.classify import (
     new_classifier,
 )
 from tunesmith.model.heads.embed import Embedder, load_embedder, new_embedder
+from tunesmith.model.heads.extract import Extractor, load_extractor, new_extractor
 from tunesmith.model.heads.generate import Writer, load_writer, new_writer
+from tunesmith.model.heads.recommend import Recommender, load_recommender
 from tunesmith.model.heads.relate import Relater, load_relater, new_relater
 from tunesmith.model.heads.span import Pointer, load_pointer, new_pointer
 from tunesmith.model.heads.tag import Tagger, load_tagger, new_tagger
 
 HeadModel: TypeAlias = (
-    MeanClassifier | NativeClassifier | Tagger | Pointer | Embedder | Relater | Writer
+    MeanClassifier
+    | NativeClassifier
+    | Tagger
+    | Pointer
+    | Embedder
+    | Relater
+    | Recommender
+    | Extractor
+    | Writer
 )
 
 
@@ -44,6 +54,8 @@ def new_head(
             return new_embedder(backbone, dropout=dropout)
         case "relate":
             return new_relater(backbone, outputs=outputs, dropout=dropout)
+        case "extract":
+            return new_extractor(backbone, dropout=dropout)
         case "generate":
             return new_writer(backbone, dropout=dropout)
     return new_classifier(backbone, outputs=outputs, pooling=recipe.pooling, dropout=dropout)
@@ -60,6 +72,10 @@ def load_head(family: str, folder: Path, *, pooling: str, reading: Reading) -> H
             return load_embedder(folder)
         case "relate":
             return load_relater(folder)
+        case "recommend":
+            return load_recommender(folder)
+        case "extract":
+            return load_extractor(folder)
         case "generate":
             return load_writer(folder)
     return load_classifier(folder, pooling=pooling)
@@ -67,14 +83,16 @@ def load_head(family: str, folder: Path, *, pooling: str, reading: Reading) -> H
 
 def linear_of(model: HeadModel) -> nn.Linear:
     """Return the layer that makes the logits. Raises `TypeError` where a model gives vectors."""
-    if isinstance(model, Embedder):
+    if isinstance(model, Embedder | Recommender):
         raise TypeError("a model that gives vectors has no layer for logits")
     return model.linear
 
 
 def output_count(model: HeadModel) -> int | None:
-    """Return how many logits a head gives at a time; None where it gives vectors or writes."""
-    return None if isinstance(model, Embedder | Writer) else linear_of(model).out_features
+    """Return how many logits a head gives at a time; None of what ranks, writes or compares."""
+    if isinstance(model, Embedder | Recommender | Writer):
+        return None
+    return linear_of(model).out_features
 
 
 def head_parameters(model: HeadModel) -> set[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
@@ -37,6 +37,7 @@ from tunesmith.model.pretraining.writers import (
     new_causal,
     new_denoising,
 )
+from tunesmith.model.sharing import share_encoder
 
 TextModel: TypeAlias = MaskedModel | CausalModel | DenoisingModel | ContrastiveModel
 
@@ -69,7 +70,7 @@ def load_text_model(objective: PretrainingObjective, folder: Path) -> TextModel:
     """
     config = load_config(folder)
     has_two_sides = bool(config.is_encoder_decoder)
-    fills = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not has_two_sides
+    fills = _fills(config)
     fits = {
         "mlm": fills,
         "contrastive": fills,
@@ -92,6 +93,39 @@ def load_text_model(objective: PretrainingObjective, folder: Path) -> TextModel:
             return load_denoising(folder)
         case ContrastedText():
             return load_contrastive(folder, temperature=objective.temperature)
+
+
+def text_model_on(
+    encoder: Any, objective: MaskedText | ContrastedText, folder: Path
+) -> MaskedModel | ContrastiveModel:
+    """Return what learns by the objective on the very encoder that another head stands on.
+
+    `folder` is where that encoder was loaded from: a masked head is the pretrained one, where there
+    is one, and its output layer is tied to the embeddings of `encoder`. Raises `SpecError` where
+    the architecture cannot fill in words.
+    """
+    if not _fills(encoder.config):
+        raise SpecError(
+            f"`joint.objective` {objective.name} needs an encoder that hidden words can be guessed "
+            f"by; got {encoder.config.model_type}",
+            hint="--model minilm",
+        )
+    match objective:
+        case MaskedText():
+            masked = load_masked(folder)
+            share_encoder(encoder, masked.encoder)
+            masked.whole.tie_weights()
+            return masked
+        case ContrastedText():
+            contrastive = load_contrastive(folder, temperature=objective.temperature)
+            share_encoder(encoder, contrastive.encoder)
+            return contrastive
+
+
+def _fills(config: Any) -> bool:
+    """Tell whether an architecture reads from both sides and can guess hidden words."""
+    is_one_sided = not config.is_encoder_decoder
+    return is_one_sided and config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 
 def count_parameters(model: TextModel) -> int:

@@ -1,7 +1,7 @@
 """Masked language models: hidden tokens guessed from both sides.
 
-The vocabulary is projected at the hidden places alone, a seventh of the tokens. On a CPU the BERT
-family is computed packed (`model/hidden.py`).
+The vocabulary is projected at the hidden places alone, about a third of the tokens. On a CPU the
+BERT family is computed packed (`model/hidden.py`).
 """
 
 from __future__ import annotations

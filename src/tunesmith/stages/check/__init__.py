@@ -1,6 +1,6 @@
 """Pre-flight: rows and model judged together, before a minute is spent."""
 
 from tunesmith.stages.check.findings import Finding, has_faults
-from tunesmith.stages.check.preflight import check_splits
+from tunesmith.stages.check.preflight import check_recommendation, check_splits
 
-__all__ = ["Finding", "check_splits", "has_faults"]
+__all__ = ["Finding", "check_recommendation", "check_splits", "has_faults"]

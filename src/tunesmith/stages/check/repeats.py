@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tunesmith.core.examples import Example, Span, spanned_text
+from tunesmith.core.examples import Example, SentencesInput, Span, spanned_text
 from tunesmith.data.rows import shorten
 from tunesmith.stages.check.context import SPLITS, Context, normalise_text
 from tunesmith.stages.check.findings import Finding
@@ -144,8 +144,8 @@ def _gold_key(example: Example) -> Hashable:
     Spans are counted in characters other than white space, since equal texts may differ in that.
     """
     gold = example.gold
-    if isinstance(gold, float):
-        return None  # two people's scores of the same texts may differ
+    if isinstance(gold, float) or isinstance(example.inputs, SentencesInput):
+        return None  # two people's scores, or summaries, of the same texts may differ
     if not isinstance(gold, tuple):
         return gold
     text = spanned_text(example.inputs)

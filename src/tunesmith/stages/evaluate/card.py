@@ -18,6 +18,8 @@ PIPELINE_TAGS = {
     "relation": "text-classification",
     "qa": "question-answering",
     "choice": "multiple-choice",
+    "recommendation": "sentence-similarity",
+    "summarization": "summarization",
     "translation": "translation",
 }
 SHOWN_CLASSES = 50

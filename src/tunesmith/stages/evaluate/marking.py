@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.core.answers import Answer, ScoreAnswer, TextAnswer
+from tunesmith.core.answers import Answer, RankedAnswer, ScoreAnswer, TextAnswer
 from tunesmith.core.errors import DataError
 from tunesmith.core.events import Event, Progress
 from tunesmith.core.examples import Example
@@ -60,7 +60,7 @@ def list_rows(marked: Marked, rows: Sequence[int]) -> list[dict[str, Any]]:
     return [
         {
             "id": marked.examples[row].id,
-            "text": marked.examples[row].inputs.text,
+            "text": marked.task.show_inputs(marked.examples[row].inputs),
             "gold": marked.task.show_gold(marked.examples[row]),
             "predicted": marked.task.show_answer(marked.answers[row]),
             "confidence": _confidence(marked.answers[row]),
@@ -80,7 +80,7 @@ def _confidence(reply: Answer) -> float | None:
         return round(reply.confidence, 4)
     if isinstance(reply, TextAnswer):
         return None if reply.score is None else round(math.exp(reply.score), 4)
-    if isinstance(reply, ScoreAnswer):
+    if isinstance(reply, ScoreAnswer | RankedAnswer):
         return None
     if hasattr(reply, "entities"):
         return round(min((e.confidence for e in reply.entities), default=0.0), 4) or None

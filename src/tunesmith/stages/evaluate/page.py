@@ -42,6 +42,7 @@ from tunesmith.stages.evaluate.page_tables import (
     weakest_line,
 )
 from tunesmith.stages.evaluate.page_words import LOWER_IS_BETTER, captions, counted, named
+from tunesmith.stages.evaluate.page_written import WRITTEN, written_part
 
 # Should an escape ever fail, the browser still runs no script and loads nothing.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -154,7 +155,9 @@ def _calibration(report: Mapping[str, Any], words: Words) -> Markup:
 
 
 def _mistakes(report: Mapping[str, Any], words: Words) -> Markup:
-    return mistakes_part(report.get("mistakes") or [], words=words)
+    is_written = (report.get("task") or {}).get("kind") in WRITTEN
+    part = written_part if is_written else mistakes_part
+    return part(report.get("mistakes") or [], words=words)
 
 
 def _curve_legend(curve: Mapping[str, Any], measure: str, words: Words) -> Markup:

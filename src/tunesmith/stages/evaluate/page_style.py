@@ -181,6 +181,13 @@ _WORDS = """
 .mistakes dl div:nth-child(-n + 2) { flex-basis: 100%; }
 .mistakes dl div:nth-child(-n + 2) dt { flex: 0 0 4.5rem; }
 dt { color: var(--quiet); }
+.written > li {
+  display: grid; gap: .35rem 2rem; padding: .8rem 0; border-bottom: 1px solid var(--rule);
+  grid-template-columns: minmax(0, 1fr); align-items: start; font-size: .9375rem;
+}
+.written h3 { margin-bottom: .2rem; }
+.written .text + .text { margin-top: .5rem; }
+.written > li > p { grid-column: 1 / -1; font-size: .8125rem; }
 .chip { display: inline-block; background: var(--panel); border-radius: .25rem; padding: 0 .4rem; }
 .chip + .chip { margin-left: .3rem; }
 .text p { white-space: pre-wrap; }
@@ -214,6 +221,7 @@ _SIZES = """
   .beside { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); }
   .beside.confused { grid-template-columns: minmax(0, 1fr) minmax(0, 30%); }
   .mistakes > li { grid-template-columns: minmax(0, 1fr) minmax(0, 26rem); }
+  .written > li { grid-template-columns: repeat(3, minmax(0, 1fr)); }
   .provenance { grid-template-columns: repeat(2, minmax(0, 1fr)); }
 }
 @media (max-width: 40rem) {

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from tunesmith.core.methods import Full, Method, Probe
-from tunesmith.stages.tune.decision import read_scores, tune_decision
+from tunesmith.core.methods import Extractive, Full, Method, Probe
+from tunesmith.stages.tune.decision import settle
+from tunesmith.stages.tune.extractive import fit_extractive
 from tunesmith.stages.tune.full import fit_full
 from tunesmith.stages.tune.job import Fitted, Job
 from tunesmith.stages.tune.probe import fit_probe
+from tunesmith.stages.tune.recommender import fit_recommender
 
 
 def fit_method(job: Job, method: Method) -> Fitted:
     """Tune `job.model` in place by `method` and return how it went."""
+    if job.task.head == "recommend":
+        return fit_recommender(job, method)
     match method:
         case Full():
             fitted = fit_full(job, method)
         case Probe():
             fitted = fit_probe(job, method)
-    if job.recipe.tune_decision and (reason := tune_decision(job)):
-        fitted.reasons.append(reason)
-    fitted.task = read_scores(job)
+        case Extractive():
+            fitted = fit_extractive(job, method)
+    return conclude(job, fitted)
+
+
+def conclude(job: Job, fitted: Fitted) -> Fitted:
+    """Return `fitted` with what the validation rows still teach: decisions, and what scores mean.
+
+    A task that was learned beside another ends in the same way.
+    """
+    if fitted.task is None:
+        settle(job, fitted)
     return fitted

@@ -43,7 +43,11 @@ def save_checkpoint(folder: Path, tuning: Tuning, progress: dict[str, Any]) -> N
         "progress": progress,
     }
     with new_folder(folder) as fresh:
-        save_file(_weights(tuning.model), fresh / "weights.safetensors")
+        weights = {
+            name: weight.detach().clone().contiguous().cpu()
+            for name, weight in _weights(tuning.model).items()
+        }
+        save_file(weights, fresh / "weights.safetensors")
         save_file({**moments, **_generators()}, fresh / "optimizer.safetensors")
         (fresh / "state.json").write_text(json.dumps(state), encoding="utf-8")
 
@@ -79,16 +83,20 @@ def load_checkpoint(folder: Path, tuning: Tuning) -> dict[str, Any]:
 def load_weights(folder: Path, model: torch.nn.Module) -> None:
     """Put the weights of a checkpoint into `model`. Raises `DataError` where they do not fit."""
     try:
-        model.load_state_dict(load_file(folder / "weights.safetensors"))
+        result = model.load_state_dict(load_file(folder / "weights.safetensors"), strict=False)
     except Exception as error:
         raise _damaged(folder, error) from error
+    if wrong := sorted((set(result.missing_keys) & {*_weights(model)}) | {*result.unexpected_keys}):
+        raise _damaged(folder, ValueError(f"{wrong[0]} is missing, or stands in no such model"))
 
 
 def _weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    return {
-        name: weight.detach().clone().contiguous().cpu()
-        for name, weight in model.state_dict().items()
-    }
+    """Return the weights by name; one that stands in several places has the first one's alone."""
+    names: dict[int, str] = {}
+    kept = model.state_dict(keep_vars=True)
+    for name, weight in kept.items():
+        names.setdefault(id(weight), name)
+    return {name: kept[name] for name in names.values()}
 
 
 def _generators() -> dict[str, torch.Tensor]:

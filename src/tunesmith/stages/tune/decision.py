@@ -1,44 +1,103 @@
-"""Where the line between yes and no is drawn: one bias, chosen on the validation rows.
+"""What the validation rows decide once a model is tuned: the line between yes and no, and more.
 
 A model trained by likelihood answers "outside" or "no" too readily where positives are rare, and F1
 does not reward that caution. The shift is written into the head's own bias, so that every engine,
-and plain transformers, decides alike.
+and plain transformers, decides alike. What one tag says of the next is kept in the task.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
 
 from tunesmith.core.events import Said
+from tunesmith.core.examples import Example
 from tunesmith.model.heads import linear_of
 from tunesmith.runtime.engine import score_windows
-from tunesmith.stages.tune.job import Job, marked_score
+from tunesmith.stages.tune.job import Fitted, Job, marked_score
+from tunesmith.stages.tune.rows import Rows
+from tunesmith.tasks.decoding import tag_transitions
 from tunesmith.tasks.matching import Matching
+from tunesmith.tasks.ner import Ner
 from tunesmith.tasks.task import Task
 
 SHIFTS = np.arange(-2.0, 4.01, 0.25)
 FEWEST_ROWS = 50
 
+WEIGHTS = (0.5, 1.0)
+COUNTED_ROWS = 50_000
+MOST_OUTPUTS = 201
+"""A hundred entity types: the table of transitions grows with their square."""
 
-def tune_decision(job: Job) -> str | None:
-    """Shift the bias of taggers and multi-label heads to the best selection measure.
 
-    Returns a sentence on what was done, or None. For taggers the logit of "outside" is lowered, for
-    multi-label heads every logit is raised, by the same amount. A gain within one standard error of
-    the score is noise, and the line stays (the rule of Breiman et al. 1984, §3.4.3). Single-label
-    heads and fewer than 50 validation rows are left alone. Source: choosing a threshold for F1
-    (Lipton, Elkan & Narayanaswamy 2014).
+def settle(job: Job, fitted: Fitted) -> None:
+    """Add to `fitted` what the validation rows still teach a tuned model, and why.
+
+    That is which tag follows which (taggers), where the line between yes and no is drawn (taggers,
+    multi-label), and what a cosine means (texts read apart). Fewer than 50 validation rows teach
+    nothing; without `recipe.tune_decision` no answer changes.
     """
-    moved = _moved_outputs(job)
-    if moved is None or len(job.valid.examples) < FEWEST_ROWS:
-        return None
+    tunes = job.recipe.tune_decision and _moved_outputs(job.task) is not None
+    is_line = isinstance(job.task, Matching) and job.task.head == "embed"
+    if len(job.valid.examples) < FEWEST_ROWS or not (tunes or is_line):
+        return
     inputs = [example.inputs for example in job.valid.examples]
     scores = score_windows(job.engine, job.valid.windows, inputs)
+    if isinstance(job.task, Matching) and is_line:
+        answers = [job.task.answer(row, item) for row, item in zip(scores, inputs, strict=True)]
+        fitted.task = job.task.fitted_line(job.valid.examples, answers)
+        return
+    task = job.task
+    if isinstance(task, Ner):
+        task, reason = weigh_transitions(task, job.train.examples, job.valid, scores)
+        fitted.task = task
+        _tell(job, fitted, reason)
+    _tell(job, fitted, shift_decision(job, task, scores))
+
+
+def weigh_transitions(
+    task: Ner, train: Iterable[Example], valid: Rows, scores: Sequence[np.ndarray]
+) -> tuple[Ner, str | None]:
+    """Return the task with the transitions of its training tags, weighed, and a sentence on it.
+
+    The weight, none, a half or all of their log-probability, is the one whose sequences score best
+    on the validation rows; `scores` are the (words, C) logits of these. Without a gain the task
+    stays as it is. The first 50,000 training rows are counted.
+    """
+    outputs = len(task.outputs())
+    if outputs > MOST_OUTPUTS:
+        return task, None
+    tags = (task.target(example) for example in islice(train, COUNTED_ROWS))
+    learned = tag_transitions(tags, outputs)
+    tried = {0.0: task, **{by: task.with_transitions(by * learned) for by in WEIGHTS}}
+    values = {by: marked_score(each, valid, scores) for by, each in tried.items()}
+    best = max(values, key=lambda by: (values[by], -by))
+    if not best:
+        return task, None
+    return tried[best], (
+        f"decision: which tag follows which counts {best:g} times for the {task.selection} "
+        f"on the validation rows ({values[0.0]:.3f} to {values[best]:.3f})"
+    )
+
+
+def shift_decision(job: Job, task: Task, scores: Sequence[np.ndarray]) -> str | None:
+    """Shift the bias of taggers and multi-label heads to the best selection measure.
+
+    Returns a sentence on what was done, or None. `scores` are the logits of the validation rows,
+    `task` says what they mean. For taggers the logit of "outside" is lowered, for multi-label heads
+    every logit is raised, by the same amount. A gain within one standard error of the score is
+    noise, and the line stays (the rule of Breiman et al. 1984, §3.4.3). Source: choosing a
+    threshold for F1 (Lipton, Elkan & Narayanaswamy 2014).
+    """
+    moved = _moved_outputs(task)
+    if moved is None:
+        return None
     values = {
-        float(shift): marked_score(job.task, job.valid, [row + shift * moved for row in scores])
+        float(shift): marked_score(task, job.valid, [row + shift * moved for row in scores])
         for shift in SHIFTS
     }
     best = max(values, key=lambda shift: (values[shift], -abs(shift)))
@@ -48,33 +107,21 @@ def tune_decision(job: Job) -> str | None:
     with torch.no_grad():
         bias = linear_of(job.model).bias
         bias.add_(best * torch.from_numpy(moved).to(bias))
-    reason = (
-        f"decision: logits shifted by {best:+g} for the {job.task.selection} "
+    return (
+        f"decision: logits shifted by {best:+g} for the {task.selection} "
         f"on the validation rows ({values[0.0]:.3f} to {values[best]:.3f})"
     )
-    job.emit(Said(reason))
-    return reason
 
 
-def read_scores(job: Job) -> Task | None:
-    """Return the task with the line from cosines to scores fitted on the validation rows.
-
-    None where answers are no scores of texts read apart, or on fewer than 50 rows. No order of two
-    answers changes.
-    """
-    if not isinstance(job.task, Matching) or job.task.head != "embed":
-        return None
-    if len(job.valid.examples) < FEWEST_ROWS:
-        return None
-    inputs = [example.inputs for example in job.valid.examples]
-    scores = score_windows(job.engine, job.valid.windows, inputs)
-    answers = [job.task.answer(row, item) for row, item in zip(scores, inputs, strict=True)]
-    return job.task.fitted_line(job.valid.examples, answers)
+def _tell(job: Job, fitted: Fitted, reason: str | None) -> None:
+    if reason is not None:
+        fitted.reasons.append(reason)
+        job.emit(Said(reason))
 
 
-def _moved_outputs(job: Job) -> np.ndarray | None:
+def _moved_outputs(task: Task) -> np.ndarray | None:
     """Return (C,) how each logit moves with the shift, or None where no line is drawn."""
-    outputs = len(job.task.outputs())
-    if job.task.head == "tag":
+    outputs = len(task.outputs())
+    if task.head == "tag":
         return np.array([-1.0] + [0.0] * (outputs - 1))
-    return np.ones(outputs) if job.task.kind == "multilabel" else None
+    return np.ones(outputs) if task.kind == "multilabel" else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +15,20 @@ from tunesmith.core.events import Said
 from tunesmith.core.methods import Full
 from tunesmith.model.batching import plan_batches, plan_units
 from tunesmith.model.heads import linear_of
+from tunesmith.model.sharing import Together
 from tunesmith.runtime.engine import window_vectors
+from tunesmith.stages.tune.companions import Stream, join_feeds, text_weight
 from tunesmith.stages.tune.frozen import freeze_layers
-from tunesmith.stages.tune.job import Fitted, Job, selection_score
+from tunesmith.stages.tune.job import (
+    Companion,
+    Fitted,
+    Job,
+    TaskCompanion,
+    TextCompanion,
+    selection_score,
+)
 from tunesmith.stages.tune.linear import fit_linear, set_linear
-from tunesmith.stages.tune.loop import Tuning
+from tunesmith.stages.tune.loop import Feed, Tuning
 from tunesmith.stages.tune.objectives import (
     Objective,
     binary_cross_entropy,
@@ -28,8 +38,9 @@ from tunesmith.stages.tune.objectives import (
     stretch_cross_entropy,
 )
 from tunesmith.stages.tune.rowwise import make_rowwise
-from tunesmith.stages.tune.watched import Feed, Watch, make_tuning, run_watched
+from tunesmith.stages.tune.watched import Watch, make_tuning, run_watched
 
+HEAD_START = "head start: fitted on the frozen vectors before all weights move"
 HEAD_START_STRENGTH = 10.0
 HEAD_START_ITERATIONS = 200
 HEAD_START_WINDOWS = 50_000
@@ -37,9 +48,15 @@ HEAD_START_WINDOWS = 50_000
 
 
 def fit_full(job: Job, method: Full) -> Fitted:
-    """Train every weight of `job.model` and leave the best checkpoint's in it."""
+    """Train every weight of `job.model` and leave the best checkpoint's in it.
+
+    What is learned beside the task is trained with it, in the same steps.
+    """
+    model: Any = job.model
+    if job.companions:
+        model = Together(job.model, [companion.model for companion in job.companions])
     watch = Watch(
-        model=job.model,
+        model=model,
         measure=partial(selection_score, job),
         name=job.task.selection,
         lower_is_better=False,
@@ -48,21 +65,60 @@ def fit_full(job: Job, method: Full) -> Fitted:
         emit=job.emit,
     )
     fitted = Fitted()
-    if _starts_from_probe(job, method) and watch.last_checkpoint() is None:
-        _start_head(job)
-        fitted.reasons.append("head start: fitted on the frozen vectors before all weights move")
-    return run_watched(_prepare(job), watch, fitted)
+    if watch.last_checkpoint() is None:
+        tasks = [each.job for each in job.companions if isinstance(each, TaskCompanion)]
+        started = [each for each in (job, *tasks) if _starts_from_probe(each, method)]
+        for each in started:
+            _start_head(each)
+        if started:
+            fitted.reasons.append(HEAD_START)
+    fitted = run_watched(_prepare(job, model), watch, fitted)
+    fitted.reasons += _losses_beside(fitted, job)
+    return fitted
 
 
-def _prepare(job: Job) -> Tuning:
-    load, is_on_cpu = freeze_layers(job), job.engine.device.type == "cpu"
+def _losses_beside(fitted: Fitted, job: Job) -> list[str]:
+    """Say how the losses of what was learned beside the task went: means of its first and last."""
+    ends = max(1, len(fitted.parts) // 10)
+    names = [companion.name for companion in job.companions]
+    means = [
+        [np.mean([parts[name] for parts in some]) for name in names]
+        for some in (fitted.parts[:ends], fitted.parts[-ends:])
+    ]
+    return [
+        f"beside the task: {name}, its loss {first:.3f} in the first tenth of the steps, "
+        f"{last:.3f} in the last"
+        for name, first, last in zip(names, *means, strict=True)
+    ]
+
+
+def _prepare(job: Job, model: Any) -> Tuning:
+    is_on_cpu = job.engine.device.type == "cpu"
     accelerator = Accelerator(cpu=is_on_cpu)
+    feed = _feed(job)
+    if job.companions:
+        streams = [_stream(companion, job) for companion in job.companions]
+        feed = join_feeds(feed, streams, job.recipe, processes=accelerator.num_processes)
     if accelerator.num_processes == 1 and is_on_cpu:
-        make_rowwise(job.model, job.recipe)
-    feed = Feed(_objective(job), partial(_plan, job), load)
+        make_rowwise(model, job.recipe)
     return make_tuning(
-        job.model, job.recipe, feed, accelerator=accelerator, precision=job.engine.precision
+        model, job.recipe, feed, accelerator=accelerator, precision=job.engine.precision
     )
+
+
+def _feed(job: Job) -> Feed:
+    return Feed(_objective(job), partial(_plan, job), freeze_layers(job))
+
+
+def _stream(companion: Companion, job: Job) -> Stream:
+    """Return the batches of what is learned beside `job`, their loss and its weight."""
+    match companion:
+        case TaskCompanion(name, other, weight):
+            return Stream(name, _feed(other), lambda _: weight)
+        case TextCompanion(name, _, windows, load, recipe):
+            budget = recipe.batch_tokens or job.recipe.batch_tokens
+            plan = partial(windows.plan, batch_tokens=budget, seed=job.seed)
+            return Stream(name, Feed(cross_entropy(), plan, load), text_weight(recipe))
 
 
 def _starts_from_probe(job: Job, method: Full) -> bool:

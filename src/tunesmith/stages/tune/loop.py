@@ -32,21 +32,32 @@ class Position:
     batch: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What the loop turns over: the loss, the batches of an epoch, and the tensors of one.
+
+    What stands in the plan for a batch, often an array of indices, is for `load` alone. `names` are
+    those of the losses, where the objective returns several.
+    """
+
+    objective: Objective
+    plan: Callable[[int], Sequence[Any]]
+    load: Callable[[Any], Batch]
+    names: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Tuning:
     """Everything the loop turns.
 
     What a checkpoint must bring back is `model`, `optimizer`, `schedule` and `position`.
-    `plan(epoch)` lists the batches of an epoch as index arrays, the same each time it is asked;
-    `load(indices)` makes the tensors of one.
+    `feed.plan(epoch)` lists the batches of an epoch, the same ones each time it is asked.
     """
 
     model: Any
-    objective: Objective
+    feed: Feed
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
-    plan: Callable[[int], Sequence[np.ndarray]]
-    load: Callable[[np.ndarray], Batch]
     accelerator: Accelerator
     recipe: TrainingRecipe
     precision: str
@@ -63,11 +74,11 @@ def train(tuning: Tuning) -> Iterator[Step]:
     """
     position = tuning.position
     while position.step < tuning.total_steps:
-        batches = _share(tuning.plan(position.epoch), tuning.accelerator)
+        batches = _share(tuning.feed.plan(position.epoch), tuning.accelerator)
         while position.batch < len(batches) and position.step < tuning.total_steps:
             group = batches[position.batch : position.batch + tuning.recipe.accumulation]
             started = time.perf_counter()
-            loss, tokens = _optimise(tuning, group)
+            loss, tokens, parts = _optimise(tuning, group)
             position.step += 1
             position.batch += len(group)
             if position.batch >= len(batches):
@@ -81,6 +92,7 @@ def train(tuning: Tuning) -> Iterator[Step]:
                 seconds=time.perf_counter() - started,
                 epoch=position.epoch if position.batch else position.epoch - 1,
                 total=tuning.total_steps,
+                parts=parts,
             )
 
 
@@ -89,17 +101,23 @@ def steps_per_epoch(batches: int, *, accumulation: int, processes: int = 1) -> i
     return -(-(batches // processes or 1) // accumulation)
 
 
-def _optimise(tuning: Tuning, group: Sequence[np.ndarray]) -> tuple[float, int]:
+def _optimise(tuning: Tuning, group: Sequence[Any]) -> tuple[float, int, dict[str, float]]:
+    """Do one optimiser step; return the loss, the real tokens read, and the losses by name."""
     tuning.model.train()
-    total, tokens = 0.0, 0
-    for indices in group:
-        batch = move(tuning.load(indices), tuning.accelerator.device)
+    feed, total, tokens = tuning.feed, 0.0, 0
+    parts = dict.fromkeys(feed.names, 0.0)
+    for numbers in group:
+        batch = move(feed.load(numbers), tuning.accelerator.device)
         with autocast(tuning.accelerator.device, tuning.precision):
-            logits = tuning.model(batch)
-        loss = tuning.objective(logits, batch) / len(group)
+            outputs = tuning.model(batch)
+        losses = feed.objective(outputs, batch) / len(group)
+        loss = (losses * batch["weights"]).sum() if feed.names else losses
         tuning.accelerator.backward(loss)
         total += float(loss.detach())
         tokens += count_tokens(batch)
+        if feed.names:
+            for name, part in zip(feed.names, losses.tolist(), strict=True):
+                parts[name] += part
     if not np.isfinite(total):
         raise ResourceError(
             f"the loss must stay finite; got {total} at step {tuning.position.step + 1}",
@@ -110,7 +128,7 @@ def _optimise(tuning: Tuning, group: Sequence[np.ndarray]) -> tuple[float, int]:
     tuning.optimizer.step()
     tuning.schedule.step()
     tuning.optimizer.zero_grad(set_to_none=True)
-    return total, tokens
+    return total, tokens, parts
 
 
 def _clip(tuning: Tuning) -> None:
@@ -121,7 +139,7 @@ def _clip(tuning: Tuning) -> None:
         clip_gradients(parameters, tuning.recipe.max_grad_norm)
 
 
-def _share(batches: Sequence[np.ndarray], accelerator: Accelerator) -> Sequence[np.ndarray]:
+def _share(batches: Sequence[Any], accelerator: Accelerator) -> Sequence[Any]:
     """Return this process's batches: as many as every other process has, at least one."""
     world, rank = accelerator.num_processes, accelerator.process_index
     if world == 1:

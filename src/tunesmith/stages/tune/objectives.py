@@ -6,14 +6,14 @@ Regularisers wrap them; no loop knows which one it minimises.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch.nn import functional
 
 from tunesmith.model.batching import Batch
 
-Objective: TypeAlias = Callable[[torch.Tensor, Batch], torch.Tensor]
+Objective: TypeAlias = Callable[[Any, Batch], torch.Tensor]
 
 
 def cross_entropy(

@@ -80,10 +80,14 @@ def make_rows(
 ) -> Rows:
     """Return examples whose windows are known as what a head is trained on, the examples read once.
 
-    Windows that show no word to answer for, or have no text to teach, are left out.
+    Windows that show no word to answer for, or have no text to teach, are left out. Of
+    recommendations the windows are those of the items, and nothing but the events says what came
+    next.
     """
     if windows.taught is not None:
         windows = windows.take(np.flatnonzero(windows.taught))
+        targets = np.empty(0, dtype=np.int64)
+    elif task.head == "recommend":
         targets = np.empty(0, dtype=np.int64)
     elif windows.has_ends:
         targets = _stretch_targets(task, examples, windows)

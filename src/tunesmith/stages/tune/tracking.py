@@ -34,6 +34,8 @@ def tracked(
         match event:
             case Step():
                 writer.add_scalar("train/loss", event.loss, event.index)
+                for name, loss in event.parts.items():
+                    writer.add_scalar(f"train/loss/{name}", loss, event.index)
                 writer.add_scalar("train/learning_rate", event.learning_rate, event.index)
                 speed = event.tokens / max(event.seconds, 1e-9)
                 writer.add_scalar("train/tokens_per_second", speed, event.index)

@@ -5,21 +5,18 @@ Tuning on rows and pretraining on text both run through here; what is measured, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from accelerate import Accelerator
 
 from tunesmith.core.events import Event, Said, Step, Validated
 from tunesmith.core.recipe import TrainingRecipe
-from tunesmith.model.batching import Batch
 from tunesmith.stages.tune.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from tunesmith.stages.tune.job import Fitted
-from tunesmith.stages.tune.loop import Position, Tuning, steps_per_epoch, train
-from tunesmith.stages.tune.objectives import Objective
+from tunesmith.stages.tune.loop import Feed, Position, Tuning, steps_per_epoch, train
 from tunesmith.stages.tune.optimizers import make_optimizer
 from tunesmith.stages.tune.rate_finder import sweep_rates
 from tunesmith.stages.tune.schedule_free import averaged
@@ -49,42 +46,34 @@ class Watch:
         return steps[-1] if steps else None
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """What the loop turns over: the loss, the batches of an epoch, and the tensors of one."""
-
-    objective: Objective
-    plan: Callable[[int], Sequence[np.ndarray]]
-    load: Callable[[np.ndarray], Batch]
-
-
 def make_tuning(
     model: Any, recipe: TrainingRecipe, feed: Feed, *, accelerator: Accelerator, precision: str
 ) -> Tuning:
     """Return a run of `recipe` at its beginning."""
-    total = sum(
-        steps_per_epoch(
-            len(feed.plan(epoch)),
-            accumulation=recipe.accumulation,
-            processes=accelerator.num_processes,
-        )
-        for epoch in range(recipe.epochs)
-    )
-    total = min(total, recipe.max_steps or total)
+    total = _count_steps(feed, recipe, processes=accelerator.num_processes)
     prepared, optimizer = accelerator.prepare(model, make_optimizer(model, recipe))
     return Tuning(
         model=prepared,
-        objective=feed.objective,
+        feed=feed,
         optimizer=optimizer,
         schedule=make_schedule(optimizer.optimizer, total=total, recipe=recipe),
-        plan=feed.plan,
-        load=feed.load,
         accelerator=accelerator,
         recipe=recipe,
         precision=precision,
         total_steps=total,
         position=Position(),
     )
+
+
+def _count_steps(feed: Feed, recipe: TrainingRecipe, *, processes: int) -> int:
+    """Return the optimiser steps of all epochs, or `max_steps`; no more epochs are planned."""
+    total = 0
+    for epoch in range(recipe.epochs):
+        batches = len(feed.plan(epoch))
+        total += steps_per_epoch(batches, accumulation=recipe.accumulation, processes=processes)
+        if recipe.max_steps and total >= recipe.max_steps:
+            return recipe.max_steps
+    return total
 
 
 def run_watched(tuning: Tuning, watch: Watch, fitted: Fitted) -> Fitted:
@@ -170,3 +159,5 @@ def _record(fitted: Fitted, step: Step) -> None:
     fitted.tokens += step.tokens
     fitted.seconds += step.seconds
     fitted.losses.append((step.index, round(step.loss, 6)))
+    if step.parts:
+        fitted.parts.append({name: round(loss, 6) for name, loss in step.parts.items()})

@@ -78,8 +78,9 @@ def gather_corpus(
     """Return a corpus of the passages, each side without what stood before.
 
     `held_out` passages are the valid side where there are any, and no text of theirs trains;
-    else rows are held out by their hash and text files at their tail. Raises `DataError` where one
-    of the sides is empty, and `ResourceError` where the temporary folder is full.
+    else rows are held out by their hash and text files at their tail; a ratio of 0 holds out none.
+    Raises `DataError` where a side is empty that should not be, and `ResourceError` where the
+    temporary folder is full.
     """
     kept = ScratchArrays()
     first = _append(kept, held_out)
@@ -100,7 +101,7 @@ def gather_corpus(
         for name, chosen in (("train", ~is_valid), ("valid", is_valid))
     }
     for name, numbers in sides.items():
-        if not len(numbers):
+        if not len(numbers) and (name == "train" or first or valid_ratio):
             raise DataError(
                 f"a corpus must leave text to {name}; got {count:,} passages in all, "
                 f"{int((~is_kept).sum()):,} of them repeats",

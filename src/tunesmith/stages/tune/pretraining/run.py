@@ -16,12 +16,12 @@ from tunesmith.model.batching import Batch
 from tunesmith.model.pretraining import TextModel
 from tunesmith.model.pretraining.vocabulary import Vocabulary
 from tunesmith.stages.tune.job import Fitted
-from tunesmith.stages.tune.loop import Tuning
+from tunesmith.stages.tune.loop import Feed, Tuning
 from tunesmith.stages.tune.objectives import cross_entropy
 from tunesmith.stages.tune.pretraining.batches import make_loader
 from tunesmith.stages.tune.pretraining.held_out import HeldOut, measure_held_out
 from tunesmith.stages.tune.pretraining.windows import TextWindows
-from tunesmith.stages.tune.watched import Feed, Watch, make_tuning, run_watched
+from tunesmith.stages.tune.watched import Watch, make_tuning, run_watched
 
 WATCHED_WINDOWS = 256
 """Held-out windows that are read while training; all of them are read once at the end."""

@@ -1,0 +1,50 @@
+"""Summaries that summarise nothing: the document itself, or a text that is longer than it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tunesmith.core.examples import Example, SentencesInput
+from tunesmith.stages.check.context import Context, normalise_text
+from tunesmith.stages.check.findings import Finding
+from tunesmith.stages.check.wording import show_part
+
+FAULT_SHARE = 0.5
+
+
+def check_summaries(context: Context) -> Iterator[Finding]:
+    """Yield rows whose summary is the document, and those whose summary is the longer text."""
+    if context.task.kind != "summarization":
+        return
+    equal, longer = [], []
+    for row, example in enumerate(context.rows):
+        if not context.has_gold[row] or not isinstance(example.inputs, SentencesInput):
+            continue
+        if _repeats(example):
+            equal.append(row)
+        elif min(map(len, example.gold)) > len(example.inputs.text):
+            longer.append(row)
+    total = len(context.rows)
+    if equal:
+        yield Finding(
+            "fault" if len(equal) > FAULT_SHARE * total else "warning",
+            "summary_is_document",
+            f"The summary is the document itself: {show_part(len(equal), total, 'row')}. There is "
+            "nothing to leave out; name the column of the summaries: --column summary=NAME",
+            context.places(equal),
+            {"rows": len(equal), "of": total},
+        )
+    if longer:
+        yield Finding(
+            "fault" if len(longer) > FAULT_SHARE * total else "warning",
+            "summary_above_document",
+            f"The summary is longer than its document: {show_part(len(longer), total, 'row')}. "
+            "Are the two columns swapped? --column document=NAME --column summary=NAME",
+            context.places(longer),
+            {"rows": len(longer), "of": total},
+        )
+
+
+def _repeats(example: Example) -> bool:
+    document = normalise_text(example.inputs.text)
+    return any(normalise_text(reference) == document for reference in example.gold)
