@@ -19,6 +19,7 @@ from tunesmith.model.device import Choice, choose_precision, threads
 from tunesmith.model.heads import HeadModel, new_head
 from tunesmith.model.heads.generate import Writer, keep_decoding
 from tunesmith.model.heads.recommend import new_recommender
+from tunesmith.model.pretraining.writers import suit_attention
 from tunesmith.model.sharing import share_encoder
 from tunesmith.operations.companions import (
     Beside,
@@ -147,6 +148,8 @@ def _tune(
 def _make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: str) -> Job:
     task, reading, backbone = prepared.task, prepared.reading, prepared.backbone
     model = _new_model(spec, prepared).to(session.device)
+    if isinstance(model, Writer):
+        suit_attention(model.whole, session.device)
     train = _rows(prepared, "train")
     decoding = choose_decoding(spec.decoding, train, task, emit=session.emit)
     return Job(

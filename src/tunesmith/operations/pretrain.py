@@ -65,8 +65,8 @@ class PretrainSpec(Spec):
     """Dropout ratio of a model made from scratch, while it trains."""
 
     beginning: Literal["counted", "random"] = "counted"
-    """Where a masked model made from scratch begins: at embeddings and frequencies counted in its
-    text, or at random."""
+    """Where a model made from scratch begins: at embeddings and frequencies counted in its text, or
+    at random."""
 
     device: str = "auto"
     """Device that computes: auto, cpu, cuda, cuda:1."""

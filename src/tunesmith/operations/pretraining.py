@@ -18,7 +18,7 @@ from tunesmith.model.backbones import load_tokenizer, longest_context
 from tunesmith.model.device import choose_precision, threads
 from tunesmith.model.pretraining import load_text_model, new_text_model, pooling_settings
 from tunesmith.model.pretraining.beginnings import begin_from_counts
-from tunesmith.model.pretraining.masked import MaskedModel
+from tunesmith.model.pretraining.contrastive import ContrastiveModel
 from tunesmith.model.pretraining.presets import DEFAULT_SIZE, SHAPES, Shape
 from tunesmith.model.pretraining.vocabulary import Vocabulary, read_vocabulary, train_vocabulary
 from tunesmith.model.pretraining.writers import CausalModel, DenoisingModel, suit_attention
@@ -209,8 +209,9 @@ def _make_job(
             vocabulary,
             window_tokens=vocabulary.tokenizer.model_max_length,
         )
-        if isinstance(model, MaskedModel) and spec.beginning == "counted":
-            begin_from_counts(model.whole, text.tokens["train"].ids, seed=spec.seed)
+        if spec.beginning == "counted":
+            network = model.encoder if isinstance(model, ContrastiveModel) else model.whole
+            begin_from_counts(network, text.tokens["train"].ids, seed=spec.seed)
     if isinstance(model, CausalModel | DenoisingModel):
         suit_attention(model.whole, session.device)
     precision = choose_precision(spec.training.precision, session.device)
