@@ -54,6 +54,14 @@ def find_writing_frame(tokenizer: Any, writing: str) -> WritingFrame:
     return WritingFrame(frame, Frame(frame.before, after), end)
 
 
+def frame_length(tokenizer: Any, writing: str) -> int:
+    """Return how many tokens stand around what is read, and around what is written behind it."""
+    frame = find_writing_frame(tokenizer, writing)
+    if writing == "causal":
+        return len(frame.source) + len(frame.target)
+    return max(len(frame.source), len(frame.target))
+
+
 def find_end(tokenizer: Any) -> int | None:
     """Return the id that ends a text: end of sequence, or the separator."""
     ends = (tokenizer.eos_token_id, tokenizer.sep_token_id)
@@ -66,7 +74,7 @@ def writing_windows(
     """Yield the windows of one row; `texts` are the ids of its source and perhaps its target."""
     source, *targets = texts
     is_cut = reading.long_text == "truncate"
-    room = reading.max_length - len(frame.source) - reading.room_to_write
+    room = _source_room(frame, reading)
     for target in targets:
         kept = source[:room] if is_cut and not fits(source, target, frame, reading) else source
         left = _target_room(kept, frame, reading)
@@ -83,9 +91,14 @@ def writing_windows(
 
 
 def fits(source: np.ndarray, target: np.ndarray, frame: WritingFrame, reading: Reading) -> bool:
-    """Tell whether a row is read and written whole."""
-    room = reading.max_length - len(frame.source)
-    return len(source) <= room and len(target) <= _target_room(source, frame, reading)
+    """Tell whether a row is read and written whole, as it would be without its target."""
+    is_read = len(source) <= _source_room(frame, reading)
+    return is_read and len(target) <= _target_room(source, frame, reading)
+
+
+def _source_room(frame: WritingFrame, reading: Reading) -> int:
+    """Return the tokens, its frame left out, that are read at once of a source."""
+    return max(1, reading.max_length - len(frame.source) - reading.room_to_write)
 
 
 def _target_room(source: np.ndarray, frame: WritingFrame, reading: Reading) -> int:

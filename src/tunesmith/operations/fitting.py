@@ -150,13 +150,15 @@ def _make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: st
     model = _new_model(spec, prepared).to(session.device)
     if isinstance(model, Writer):
         suit_attention(model.whole, session.device)
-    train = _rows(prepared, "train")
-    decoding = choose_decoding(spec.decoding, train, task, emit=session.emit)
+    rows = {split: _rows(prepared, split) for split in ("train", "valid")}
+    decoding = choose_decoding(
+        spec.decoding, rows, task=task, model=model, reading=reading, emit=session.emit
+    )
     return Job(
         model=model,
         task=task,
-        train=train,
-        valid=_rows(prepared, "valid"),
+        train=rows["train"],
+        valid=rows["valid"],
         engine=Engine(
             model, backbone.tokenizer, task, reading, session.device, precision, decoding
         ),

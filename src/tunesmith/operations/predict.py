@@ -166,15 +166,14 @@ def _answering(spec: PredictSpec, session: Session, bundle: Bundle) -> Iterator[
     session.emit((Warned if choice.is_second_best else Said)(str(choice)))
     if choice.export is not None:
         engine = load_onnx_engine(bundle, choice.export, threads=spec.threads)
-        yield engine, f"onnx {choice.precision}"
+        yield with_decoding(engine, spec.decoding), f"onnx {choice.precision}"
         return
     from tunesmith.model.device import threads
 
     precision = _computable(choice.precision, session)
     with threads(spec.threads):
         engine = load_engine(bundle, device=session.device, precision=precision)
-        engine = with_decoding(engine, spec.decoding)
-        yield engine, f"torch {precision}"
+        yield with_decoding(engine, spec.decoding), f"torch {precision}"
 
 
 def _computable(precision: str, session: Session) -> str:

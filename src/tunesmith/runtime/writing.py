@@ -13,6 +13,7 @@ from tunesmith.model.batching import Batch, collate, move, plan_batches
 from tunesmith.model.device import autocast
 from tunesmith.model.encoding_writing import with_written, written_ids
 from tunesmith.model.framing import Window
+from tunesmith.model.heads.generate import limit_written
 from tunesmith.model.windows import FlatWindows
 
 if TYPE_CHECKING:
@@ -60,8 +61,9 @@ def _write(engine: Engine, windows: Sequence[Window]) -> Iterator[np.ndarray]:
     Those are read off the model itself, in one pass over the whole texts: beams and forbidden
     repetitions change what `generate` calls a score.
     """
+    most = limit_written(engine.model, engine.reading, engine.decoding.max_new_tokens)
     with autocast(engine.device, engine.precision):
-        ids = engine.model.write(_batch(engine, windows), engine.decoding)
+        ids = engine.model.write(_batch(engine, windows), engine.decoding, most=most)
     writing = engine.model.writing
     read = [with_written(window, own, writing) for window, own in zip(windows, ids, strict=True)]
     values = _log_probabilities(engine, read)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from tunesmith.core.answers import TextAnswer
-from tunesmith.core.errors import Problem
+from tunesmith.core.errors import Problem, SpecError
 from tunesmith.core.examples import Example, Inputs, Place, TextInput
 from tunesmith.measure.rouge import rouge_tokens
 from tunesmith.tasks.rows import Reader, as_text
@@ -56,6 +56,16 @@ class Written(Labelled):
     def head(self) -> HeadFamily:
         """`generate`: a model writes the answer."""
         return "generate"
+
+    def with_method(self, method: str) -> Self:
+        """Return this task as it is. Raises `SpecError` for methods that write nothing."""
+        if method == "probe":
+            raise SpecError(
+                f"a probe fits one layer over vectors and writes no text; {self.kind} must be "
+                "tuned by a method that changes the whole model",
+                hint="--method full",
+            )
+        return super().with_method(method)
 
     def read(self, row: Mapping[str, Any], *, place: Place) -> tuple[Example | None, list[Problem]]:
         """Return the example of one row, its gold answer a tuple of references."""

@@ -20,6 +20,7 @@ from transformers import GenerationConfig
 from tunesmith.core.recipe import DecodingRecipe
 from tunesmith.model.backbones import WRITERS, Backbone, load_config, load_whole, writing_of
 from tunesmith.model.batching import Batch
+from tunesmith.model.framing import Reading
 from tunesmith.model.heads.dropout import set_dropout
 
 LONGEST_WRITTEN = 256
@@ -67,12 +68,15 @@ class Writer(nn.Module):
         return logits[0].float()
 
     @torch.inference_mode()
-    def write(self, batch: Batch, decoding: DecodingRecipe) -> list[np.ndarray]:
-        """Return the ids (S,) written from each row of a batch, the end token among them."""
+    def write(self, batch: Batch, decoding: DecodingRecipe, *, most: int) -> list[np.ndarray]:
+        """Return the ids (S,) written from each row of a batch, the end token among them.
+
+        No text has more than `most` tokens, which `limit_written` gives.
+        """
         ids, mask = batch["input_ids"], batch["attention_mask"]
         if self.writing == "causal":
             ids, mask = _flush_right(ids, mask), _flush_right(mask, mask)
-        config = self._generation(decoding, width=ids.shape[1])
+        config = self._generation(decoding, most=most)
         written = self.whole.generate(input_ids=ids, attention_mask=mask, generation_config=config)
         begin = 1 if self.writing == "seq2seq" else ids.shape[1]
         ends = np.atleast_1d(np.asarray(config.eos_token_id))
@@ -87,20 +91,17 @@ class Writer(nn.Module):
         start = self.whole.config.decoder_start_token_id
         return torch.cat([ids.new_full((len(ids), 1), start), ids[:, :-1]], dim=1)
 
-    def _generation(self, decoding: DecodingRecipe, *, width: int) -> GenerationConfig:
+    def _generation(self, decoding: DecodingRecipe, *, most: int) -> GenerationConfig:
         """Return the settings of transformers' `generate`, on top of what the model's makers set.
 
-        No text becomes longer than the positions that the model has behind a prompt of `width`.
+        Beams go on until none can become better: as many ended ones as there are beams may all be
+        worse than one that is still being written, where a model is sure of its words.
         """
         config = copy.deepcopy(self.whole.generation_config)
-        most = decoding.max_new_tokens or LONGEST_WRITTEN
-        positions = getattr(self.whole.config, "max_position_embeddings", None)
-        if positions:
-            most = min(most, positions - (1 if self.writing == "seq2seq" else width))
-        config.max_length, config.max_new_tokens = None, max(1, most)
+        config.max_length, config.max_new_tokens = None, most
         config.do_sample, config.num_beams = False, decoding.beams
         config.no_repeat_ngram_size = decoding.no_repeat_ngram
-        config.early_stopping = decoding.beams > 1
+        config.early_stopping = False if decoding.beams > 1 else None
         config.length_penalty = decoding.length_penalty if decoding.beams > 1 else 1.0
         return config
 
@@ -116,12 +117,26 @@ def load_writer(folder: Path) -> Writer:
     return Writer(load_whole(WRITERS[writing_of(load_config(folder))], folder))
 
 
+def limit_written(writer: Writer, reading: Reading, wished: int | None) -> int:
+    """Return the tokens a text may have: the `wished`, or what the model's positions have room for.
+
+    They are the same for every prompt, so that no answer depends on the batch it stands in.
+    """
+    wished = wished or LONGEST_WRITTEN
+    positions = getattr(writer.whole.config, "max_position_embeddings", None)
+    if not positions:
+        return wished
+    is_behind = reading.writing == "causal"
+    before = reading.max_length - reading.room_to_write if is_behind else 1
+    return max(1, min(wished, positions - before))
+
+
 def keep_decoding(writer: Writer, decoding: DecodingRecipe) -> None:
     """Make `decoding` what plain transformers writes by when it loads the saved model."""
     config = writer.whole.generation_config
     config.max_length, config.max_new_tokens = None, decoding.max_new_tokens
     config.num_beams, config.no_repeat_ngram_size = decoding.beams, decoding.no_repeat_ngram
-    config.early_stopping = True if decoding.beams > 1 else None
+    config.early_stopping = False if decoding.beams > 1 else None
     config.length_penalty = decoding.length_penalty if decoding.beams > 1 else None
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tunesmith.core.examples import Example, Span, WordsInput, taught_inputs
 from tunesmith.model.encoding import ENCODE_ROWS, encode_windows
 from tunesmith.model.encoding_parts import texts_of, tokens_at_once
+from tunesmith.model.encoding_writing import frame_length
 from tunesmith.model.framing import Reading, Window, find_frame
 from tunesmith.stages.check.round_trip import Loss, find_causes
 from tunesmith.stages.check.scripts import SCRIPTS, count_scripts, script_indices
@@ -66,7 +67,9 @@ def read_tokens(
     batch's first row; it is not called where there can be none.
     """
     listener = _Listener(tokenizer)
-    frame = len(find_frame(tokenizer))
+    frame = (
+        frame_length(tokenizer, reading.writing) if reading.writing else len(find_frame(tokenizer))
+    )
     has_windows = reading.long_text == "truncate" or reading.max_length - frame > reading.stride
     if keep is None:
         reading = replace(reading, case_shape=False)  # shapes move no token and cost time
