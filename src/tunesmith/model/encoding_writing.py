@@ -7,6 +7,7 @@ unless the recipe says `truncate`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,8 @@ BREAK = "\n"
 
 WRITING_SHARE = 4
 """A causal window keeps one token in so many for what is written."""
+
+_CHINESE_GAP = re.compile(r" (?=[\u3000-\u9fff\uff00-\uffef])|(?<=[\u3000-\u9fff\uff00-\uffef]) ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +131,18 @@ def written_ids(windows: Sequence[Window]) -> np.ndarray:
 
 
 def decode_written(tokenizer: Any, ids: np.ndarray) -> str:
-    """Return the text of (T,) ids; stretches that ended one by one are joined by a space."""
+    """Return the text of (T,) ids; stretches that ended one by one are joined by a space.
+
+    Some vocabularies make every Chinese character a word and put spaces between them: those go.
+    """
     end = find_end(tokenizer)
     parts = np.split(ids, np.flatnonzero(ids == end) + 1)
     texts = [tokenizer.decode(part, skip_special_tokens=True).strip() for part in parts]
-    return " ".join(text for text in texts if text)
+    text = " ".join(text for text in texts if text)
+    pair = tokenizer("天下", add_special_tokens=False)["input_ids"]
+    return close_gaps(text) if " " in tokenizer.decode(pair).strip() else text
+
+
+def close_gaps(text: str) -> str:
+    """Return a text without the single spaces before and after Chinese characters."""
+    return _CHINESE_GAP.sub("", text)

@@ -172,6 +172,13 @@ def test_stretches_that_ended_are_joined_by_a_space(tiny_model):
     assert decode_written(tokenizer, np.array(parts[0][:-1])) == "my card"
 
 
+def test_chinese_is_written_without_spaces_between_its_characters(tiny_model):
+    tokenizer = load_backbone(str(tiny_model)).tokenizer
+    ids = np.array(tokenizer("订单很好 it is good")["input_ids"])
+    assert "订 单" in tokenizer.decode(ids)
+    assert decode_written(tokenizer, ids) == "订单很好it is good"
+
+
 @KINDS
 def test_tokens_of_a_batch_are_those_read_and_those_written(made):
     batch = made.batch(ROWS)
