@@ -161,3 +161,10 @@ def test_settings_of_writing_are_refused_where_nothing_is_written(tiny_model, ti
             training={"max_steps": 1},
             out=str(tmp_path / "run"),
         )
+
+
+def test_evaluation_of_swapped_columns_says_how_to_turn_those_it_was_given(fitted, data):
+    turned = {"source": "target", "target": "source"}
+    report = tunesmith.evaluate(str(fitted.bundle), str(data / "test.jsonl"), column=turned).report
+    (note,) = [note for note in report["notes"] if "swapped" in note]
+    assert "--column source=source --column target=target" in note

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +89,8 @@ def run(spec: EvaluateSpec, session: Session) -> EvaluateResult:
     bundle = read_bundle(spec.bundle)
     task, examples = read_for(bundle.task, spec.data, columns=spec.column)
     out = open_output_folder(spec.out, overwrite=spec.overwrite)
-    engine = with_decoding(load_engine(bundle, device=session.device), spec.decoding)
+    engine = replace(load_engine(bundle, device=session.device), task=task)  # with its columns
+    engine = with_decoding(engine, spec.decoding)
     marked = mark_engine(engine, examples, seed=spec.seed, emit=session.emit)
     fingerprint = fingerprint_examples(examples)
     report = make_report(
