@@ -121,6 +121,24 @@ def dialogsum_rows(split: str) -> Iterator[Row]:
         yield {"document": row["dialogue"], "summary": summaries, "id": row["fname"]}
 
 
+def multi30k_rows(split: str) -> Iterator[Row]:
+    """Yield Multi30k, a sentence on a picture in English and in German; test is that of 2016."""
+    name = {"valid": "val", "test": "test_2016_flickr"}.get(split, split)
+    folder = data_folder("multi30k")
+    sides = [(folder / f"{name}.{side}").read_text("utf-8").splitlines() for side in ("en", "de")]
+    for source, target in zip(*sides, strict=True):
+        yield {"source": source, "target": target}
+
+
+def write_sides(rows: Iterable[Row], folder: Path) -> None:
+    """Write all sources as one text and all targets as another, a line each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    own = list(rows)
+    for side in ("source", "target"):
+        text = "\n".join(row[side] for row in own)
+        (folder / f"{side}.txt").write_text(f"{text}\n", encoding="utf-8")
+
+
 def write_splits(rows: Callable[[str], Iterator[Row]], folder: Path) -> None:
     """Write the splits that a data set has as `train.jsonl`, `valid.jsonl` and `test.jsonl`."""
     folder.mkdir(parents=True, exist_ok=True)

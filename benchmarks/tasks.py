@@ -24,10 +24,12 @@ from task_rows import (
     dream_rows,
     movielens_items,
     movielens_rows,
+    multi30k_rows,
     semeval_rows,
     squad_rows,
     stsb_rows,
     write_rows,
+    write_sides,
     write_splits,
 )
 
@@ -36,13 +38,17 @@ import tunesmith
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One data set: its rows, its task, the recipes tried on it and the measures told."""
+    """One data set: its rows, its task, the recipes tried on it and the measures told.
+
+    `writer` is how the model that writes is made, vocabulary and shape alone, of the training rows.
+    """
 
     task: str
     rows: Callable[[str], Iterator[Row]]
     measures: tuple[str, ...]
     recipes: dict[str, dict[str, Any]] = field(default_factory=lambda: {"tuned": {}})
     items: Callable[[], Iterator[Row]] | None = None
+    writer: dict[str, Any] | None = None
 
 
 CASES = {
@@ -92,6 +98,33 @@ CASES = {
             "extractive, nothing fitted": {"method": {"name": "extractive", "scorer": "centroid"}},
         },
     ),
+    "multi30k": Case(
+        "translation",
+        multi30k_rows,
+        ("bleu", "chrf"),
+        {
+            "from scratch": {
+                "training": {
+                    "epochs": 20,
+                    "batch_tokens": 4096,
+                    "learning_rate": 1e-3,
+                    "head_learning_rate": 1e-3,
+                    "label_smoothing": 0.1,
+                    "warmup_ratio": 0.1,
+                    "schedule": "cosine",
+                    "patience": 0,
+                },
+                "decoding": {"beams": 5},
+            }
+        },
+        writer={
+            "objective": "seq2seq",
+            "size": "tiny",
+            "shape": {"hidden_size": 128, "layers": 8, "heads": 4, "feed_forward": 256},
+            "tokenizer": {"size": 5000},
+            "training": {"max_steps": 1},
+        },
+    ),
 }
 
 
@@ -103,6 +136,9 @@ def main() -> None:
             write_splits(case.rows, Path(folder, "data"))
             if case.items is not None:
                 write_rows(case.items(), Path(folder, "items.jsonl"))
+            if case.writer is not None:
+                write_sides(case.rows("train"), Path(folder, "text"))
+                tunesmith.pretrain(f"{folder}/text", out=f"{folder}/writer", **case.writer)
             for recipe, settings in case.recipes.items():
                 _measure(name, case, recipe, settings, folder=folder)
         if case.task == "qa":
@@ -113,6 +149,8 @@ def main() -> None:
 def _measure(name: str, case: Case, recipe: str, settings: dict[str, Any], *, folder: str) -> None:
     if case.items is not None:
         settings = {"items": f"{folder}/items.jsonl", **settings}
+    if case.writer is not None:
+        settings = {"model": {"name": f"{folder}/writer/backbone", "dropout": 0.3}, **settings}
     tuned = tunesmith.fit(
         f"{folder}/data", task=case.task, out=f"{folder}/run", overwrite=True, **settings
     )

@@ -47,11 +47,11 @@ class Session:
 
         return choose_device(self._device_name)
 
-    def backbone(self, name: str, *, revision: str | None = None) -> Backbone:
+    def backbone(self, name: str, *, revision: str | None = None, writes: bool = False) -> Backbone:
         """Return a fresh copy of a pretrained model, free to be changed."""
         from tunesmith.model.backbones import load_backbone  # noqa: PLC0415 (imports torch)
 
-        return load_backbone(name, revision=revision)
+        return load_backbone(name, revision=revision, writes=writes)
 
     def examples(self, data: str, task: Task, **how: Any) -> Splits:
         """Return the rows of a data argument; `how` is what `load_splits` takes."""

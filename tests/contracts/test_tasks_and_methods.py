@@ -95,6 +95,11 @@ def _summarization(number):
     return {"document": "\n".join(turns), "summary": f"refund it {second} {number}"}
 
 
+def _translation(number):
+    word = ("good", "bad", "late")[number % 3]
+    return {"source": f"card {number} is {word}", "target": f"it is the {word} order to refund"}
+
+
 ROWS = {
     "classification": _classification,
     "multilabel": _multilabel,
@@ -106,15 +111,21 @@ ROWS = {
     "choice": _choice,
     "recommendation": _recommendation,
     "summarization": _summarization,
+    "translation": _translation,
+    "translation causal": _translation,
 }
-NOT_PROBED = ("qa", "choice", "recommendation")
+NOT_PROBED = ("qa", "choice", "recommendation", "translation")
+MODELS = {"translation": "tiny_writer", "translation causal": "tiny_decoder"}
+"""The fixture of the model that is tuned, where it is not `tiny_model`."""
+
+EPOCHS = {"translation": 24, "translation causal": 24}
 NUMBERS = ("score", "confidence", "confidences", "scores", "null_probability", "entities")
 EVERY_PAIR = [
     (task, method)
     for task in ROWS
     for method in METHODS
     if (method == "extractive") == (task == "summarization")
-    if not (method == "probe" and task in NOT_PROBED)
+    if not (method == "probe" and task.partition(" ")[0] in NOT_PROBED)
 ]
 
 
@@ -127,7 +138,7 @@ def kind_of(task):
 
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory, tiny_model):
+def fitted(tmp_path_factory, request):
     """Fit each pair once; give the results by (task, method)."""
     results = {}
     for task, method in EVERY_PAIR:
@@ -145,10 +156,10 @@ def fitted(tmp_path_factory, tiny_model):
             str(data),
             task=kind_of(task),
             method=method,
-            model=str(tiny_model),
+            model=str(request.getfixturevalue(MODELS.get(task, "tiny_model"))),
             training={
                 "learning_rate": 2e-3,
-                "epochs": 12,
+                "epochs": EPOCHS.get(task, 12),
                 "batch_tokens": 128,
                 "evaluate_every": 20,
                 "patience": 0,
@@ -171,7 +182,9 @@ def test_full_tuning_lowers_the_loss_and_learns_an_easy_task(fitted, task):
     losses = [step["loss"] for step in result.report["curve"]["steps"]]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
     headline = result.report["headline"][0]
-    assert result.measures[headline].value > (0.7 if headline == "spearman" else 0.8)
+    measure = result.measures[headline]
+    whole = 100 if measure.unit == "of 100" else 1
+    assert measure.value > whole * (0.7 if headline == "spearman" else 0.8)
 
 
 @pytest.mark.parametrize(("task", "method"), EVERY_PAIR)
@@ -223,10 +236,18 @@ def test_answers_do_not_depend_on_the_order_of_the_rows(fitted, task, method):
 
 
 @pytest.mark.parametrize(
-    ("task", "method"), [("classification", "extractive"), ("summarization", "full")]
+    ("task", "method", "said"),
+    [
+        ("classification", "extractive", "extractive"),
+        ("summarization", "full", "extractive"),
+        ("translation", "extractive", "extractive"),
+        ("translation", "probe", "a probe .* writes no text"),
+    ],
 )
-def test_method_that_cannot_tune_a_task_is_refused_before_rows_are_read(task, method, tmp_path):
-    with pytest.raises(SpecError, match="extractive"):
+def test_method_that_cannot_tune_a_task_is_refused_before_rows_are_read(
+    task, method, said, tmp_path
+):
+    with pytest.raises(SpecError, match=said):
         tunesmith.fit("nowhere.jsonl", task=task, method=method, out=str(tmp_path / "run"))
 
 

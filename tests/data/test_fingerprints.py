@@ -22,6 +22,7 @@ from tunesmith.core.examples import (
     Span,
     TextInput,
     WordsInput,
+    WritingInput,
 )
 from tunesmith.data.fingerprints import fingerprint_examples, text_key
 
@@ -35,6 +36,7 @@ ITEMS = {
     "ChoiceInput": ChoiceInput("a", "b", ("c", "d")),
     "HistoryInput": HistoryInput("a", ("b", "c"), ("d",), 1.0, 2.0),
     "SentencesInput": SentencesInput("a b", ((0, 1), (2, 3))),
+    "WritingInput": WritingInput("a", "b"),
 }
 KINDS = pytest.mark.parametrize("kind", sorted(ITEMS))
 

@@ -24,6 +24,7 @@ from tunesmith.core.examples import (
     Span,
     TextInput,
     WordsInput,
+    WritingInput,
 )
 from tunesmith.data import spool
 from tunesmith.data.examples import read_examples
@@ -53,6 +54,7 @@ by_kind = {
         st.none() | st.floats(allow_nan=False),
     ),
     SentencesInput: st.builds(SentencesInput, texts, st.lists(stretches, max_size=3).map(tuple)),
+    WritingInput: st.builds(WritingInput, texts, texts),
 }
 inputs = st.one_of(*by_kind.values())
 golds = st.one_of(

@@ -33,6 +33,7 @@ SAMPLES = {
     "qa": "reading",
     "choice": "choices",
     "summarization": "notes",
+    "translation": "phrases",
 }
 """The folder of `examples/` whose rows, one JSON object a line, a task's pages show."""
 PLACEHOLDERS = {"path", "PATH"}

@@ -22,6 +22,7 @@ TaskKind = Literal[
     "choice",
     "recommendation",
     "summarization",
+    "translation",
 ]
 
 LARGEST_SEED = 2**32 - 1

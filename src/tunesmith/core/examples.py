@@ -135,6 +135,19 @@ class Message:
     content: str
 
 
+@dataclass(frozen=True, slots=True)
+class WritingInput:
+    """A text and what is to be written from it: how training reads a row whose answer is a text."""
+
+    source: str
+    target: str
+
+    @property
+    def text(self) -> str:
+        """Source and target, as one text that is looked at."""
+        return f"{self.source}\n{self.target}"
+
+
 Inputs: TypeAlias = (
     TextInput
     | WordsInput
@@ -144,6 +157,7 @@ Inputs: TypeAlias = (
     | ChoiceInput
     | HistoryInput
     | SentencesInput
+    | WritingInput
 )
 """Each has `text`: all there is to read in it. What reads them apart matches on the class."""
 
@@ -159,6 +173,7 @@ INPUTS: dict[str, type] = {
         *(TextInput, WordsInput, PairInput, MarkedInput, QuestionInput, ChoiceInput),
         HistoryInput,
         SentencesInput,
+        WritingInput,
     )
 }
 
@@ -171,10 +186,10 @@ class Example:
     labels (tuple of str), a `WordsInput` with entities (tuple of `Span`), a `PairInput` with a
     label or a score (float), a `MarkedInput` with a label, a `QuestionInput` with the stretches of
     its context that answer it (tuple of `Span`, empty where none does), a `ChoiceInput` with an
-    index, a `HistoryInput` with the item that came next, a `SentencesInput` with reference
-    summaries (tuple of str). `gold` is None where the row has no
-    answer. `id` is the same in every run. `group` names the document a row belongs to, where
-    known; rows of one group are never split apart.
+    index, a `HistoryInput` with the item that came next, a `SentencesInput` or `TextInput` with the
+    texts that would be right to write (tuple of str). `gold` is None where the row has no answer.
+    `id` is the same in every run. `group` names the document a row belongs to, where known; rows of
+    one group are never split apart.
     """
 
     id: str
@@ -182,3 +197,13 @@ class Example:
     gold: Any
     place: Place
     group: str | None = None
+
+
+def taught_inputs(example: Example) -> Inputs:
+    """Return a row whose answer is written as training reads it: with its first reference.
+
+    Without a reference, the inputs as they are.
+    """
+    if not example.gold:
+        return example.inputs
+    return WritingInput(example.inputs.text, example.gold[0])

@@ -78,6 +78,31 @@ PretrainingObjective = Annotated[
 ModelSize = Literal["tiny", "mini", "small"]
 
 
+class ModelShape(Part):
+    """The shape of a model made from scratch, where it is not that of its size."""
+
+    hidden_size: int | None = Field(None, ge=8)
+    """Width of the states."""
+
+    layers: int | None = Field(None, ge=1)
+    """Layers; an encoder-decoder gives half of them to each side."""
+
+    heads: int | None = Field(None, ge=1)
+    """Attention heads of a layer; they must divide the width."""
+
+    feed_forward: int | None = Field(None, ge=8)
+    """Width of the feed-forward layers of an encoder-decoder; none takes four times that of the
+    states."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> ModelShape:
+        if self.hidden_size and self.heads and self.hidden_size % self.heads:
+            raise ValueError(
+                f"heads must divide hidden_size; got {self.heads} and {self.hidden_size}"
+            )
+        return self
+
+
 class TokenizerRecipe(Part):
     """Which vocabulary is trained on the corpus."""
 

@@ -202,3 +202,32 @@ class SplitRecipe(Part):
         if test + info.data.get("valid", 0) >= 1:
             raise ValueError("valid and test together must leave rows to train on")
         return test
+
+
+class DecodingRecipe(Part):
+    """How a text is written, token by token. It is kept in the bundle and may be changed later."""
+
+    beams: int = Field(4, ge=1, le=64)
+    """Texts that are written side by side, of which the most probable is given; 1 takes the most
+    probable token each time, in about a third of the time."""
+
+    length_penalty: float = 1.0
+    """Power of the length that a beam's log-probability is divided by: above 1 prefers longer
+    texts, 0 does not look at the length (Wu et al. 2016, §7, without its offset)."""
+
+    max_new_tokens: int | None = Field(None, ge=1)
+    """Tokens a written text has at most; none takes one and a half times the longest of training.
+    """
+
+    no_repeat_ngram: int = Field(0, ge=0)
+    """Length of the token sequences that no text may hold twice; 0 forbids nothing."""
+
+
+def change_decoding(known: DecodingRecipe, changes: DecodingRecipe) -> DecodingRecipe:
+    """Return `known` with the settings that were given in `changes`, and no other.
+
+    >>> change_decoding(DecodingRecipe(beams=2), DecodingRecipe(no_repeat_ngram=3)).beams
+    2
+    """
+    given = {name: getattr(changes, name) for name in changes.model_fields_set}
+    return known.model_copy(update=given)

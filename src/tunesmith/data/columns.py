@@ -45,6 +45,8 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "item": ("item", "item_id", "itemid", "movieid", "product_id", "article_id", "asin", "物品"),
     "value": ("value", "rating", "score", "stars", "评分"),
     "time": ("time", "timestamp", "date", "datetime", "unixreviewtime", "时间"),
+    "source": ("source", "src", "text", "sentence", "input", "original", "原文"),
+    "target": ("target", "tgt", "translation", "output", "reference", "译文"),
     "id": ("id", "uid", "guid", "idx"),
     "group": ("group", "document", "doc_id", "document_id", "user", "session"),
 }

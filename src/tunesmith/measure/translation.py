@@ -123,6 +123,11 @@ def translation_statistics(counts: TranslationCounts) -> Statistics:
     return statistics
 
 
+def row_chrf(counts: TranslationCounts) -> NDArray:
+    """Return (n,) chrF of each row alone, in 0..1, to tell good rows from bad ones."""
+    return np.array([_character_score(row) for row in counts.chrf])
+
+
 def _streams(references: Sequence[Sequence[str]]) -> list[list[Any]]:
     """Return references as sacreBLEU wants them: the first of every row, the second of every row.
 

@@ -12,10 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
 from transformers.utils import logging as transformers_logging
 
-from tunesmith.core.errors import DataError, ForeignError
+from tunesmith.core.errors import DataError, ForeignError, SpecError
 from tunesmith.model.bert_family import BERT_FAMILY, first_position
 from tunesmith.model.sources import ModelFolder, find_model
 
@@ -23,6 +33,8 @@ transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
 LONGEST_CONTEXT = 8192
+WRITERS: dict[str, Any] = {"seq2seq": AutoModelForSeq2SeqLM, "causal": AutoModelForCausalLM}
+"""What loads a model with its output layer, by how it writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +68,43 @@ class ModelCard:
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """A loaded pretrained encoder with its tokenizer and card."""
+    """A loaded pretrained model with its tokenizer and card; what writes has its output layer."""
 
     model: Any
     tokenizer: Any
     card: ModelCard
 
 
-def load_backbone(name: str, *, revision: str | None = None) -> Backbone:
+def load_backbone(name: str, *, revision: str | None = None, writes: bool = False) -> Backbone:
     """Return the backbone of a packaged model, local folder or hub id, in float32 on the CPU.
 
-    Raises what `find_model` raises, and `DataError` where the folder's files do not make a model.
+    One that `writes` has its output layer. Raises what `find_model` raises, `DataError` where the
+    folder's files do not make a model, and `SpecError` where what should write is an encoder.
     """
     folder = find_model(name, revision=revision)
+    auto: Any = AutoModel
+    if writes:
+        config = load_config(folder.path)
+        auto = WRITERS.get(writing_of(config))
+        if auto is None:
+            raise SpecError(
+                "`model.name` must be a model that writes (an encoder-decoder or a decoder); "
+                f"`{name}` is an encoder ({config.model_type})",
+                hint="make one with `tunesmith pretrain TEXT --objective seq2seq --out runs/writer`"
+                ", then --model runs/writer/backbone",
+            )
     tokenizer = load_tokenizer(folder.path)
-    model = load_whole(AutoModel, folder.path)
+    model = load_whole(auto, folder.path)
     return Backbone(model, tokenizer, read_card(folder, model, tokenizer))
+
+
+def writing_of(config: Any) -> str:
+    """Return how a model of this config writes: "seq2seq", "causal", or "" where it only reads."""
+    if config.is_encoder_decoder:
+        return "seq2seq"
+    reads_both_sides = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    writes = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    return "causal" if writes and not reads_both_sides else ""
 
 
 def load_whole(auto: Any, folder: Path) -> Any:

@@ -93,7 +93,9 @@ def collate_arrays(windows: Sequence[Window], *, pad_id: int) -> Arrays:
     `word_positions` (W,), the batch row and token position of every word answered for, and `shapes`
     (B, T) where case shapes are used; `token_type_ids` (B, T) where second texts have type 1;
     `marks` (B, 2) where stretches are marked; `slots` and `rows` (B,) where a row has several
-    windows that are judged together, rows being numbered within the batch.
+    windows that are judged together, rows being numbered within the batch. Where a text is written,
+    `written_ids` (B, S) beside the tokens, or none where it stands behind them, and `places` (N,):
+    where in the flattened (B * S) it stands, or in (B * T) what comes before each of its tokens.
     """
     longest = max(len(window.ids) for window in windows)
     ids = np.full((len(windows), longest), pad_id, dtype=np.int64)
@@ -113,7 +115,8 @@ def collate_arrays(windows: Sequence[Window], *, pad_id: int) -> Arrays:
         for number, row in enumerate(window_shapes):
             shapes[number, : len(row)] = row
         batch["shapes"] = shapes
-    return batch | _part_arrays(windows, longest)
+    parts = _part_arrays(windows, longest)
+    return batch | parts | _written_arrays(windows, longest, pad_id=pad_id)
 
 
 def _part_arrays(windows: Sequence[Window], longest: int) -> Arrays:
@@ -133,6 +136,23 @@ def _part_arrays(windows: Sequence[Window], longest: int) -> Arrays:
         arrays["slots"] = np.array(slots, dtype=np.int64)
         arrays["rows"] = np.unique(rows, return_inverse=True)[1].astype(np.int64)
     return arrays
+
+
+def _written_arrays(windows: Sequence[Window], longest: int, *, pad_id: int) -> Arrays:
+    """Return the arrays that only windows with something to write have."""
+    guessed = [window.guessed for window in windows if window.guessed is not None]
+    if guessed:
+        places = [row * longest + own - 1 for row, own in enumerate(guessed)]
+        return {"places": np.concatenate(places).astype(np.int64)}
+    written = [window.written for window in windows if window.written is not None]
+    if not written:
+        return {}
+    lengths = np.array([len(own) for own in written])
+    ids = np.full((len(written), max(1, lengths.max())), pad_id, dtype=np.int64)
+    for row, own in enumerate(written):
+        ids[row, : len(own)] = own
+    is_there = np.arange(ids.shape[1]) < lengths[:, None]
+    return {"written_ids": ids, "places": np.flatnonzero(is_there.ravel()).astype(np.int64)}
 
 
 def move(batch: Batch, device: Any) -> Batch:
@@ -161,6 +181,15 @@ def split_batch(batch: Batch, count: int) -> list[Batch]:
 
 
 def count_tokens(batch: Batch) -> int:
-    """Return the real (non-padding) tokens that an encoder reads of a batch, or of joined ones."""
-    masks = [tensor for key, tensor in batch.items() if key.endswith("attention_mask")]
-    return sum(int(mask.sum()) for mask in masks)
+    """Return the real (non-padding) tokens of a batch, or of joined ones.
+
+    Those that a decoder writes beside what it reads are counted too.
+    """
+    tokens = 0
+    for key, tensor in batch.items():
+        prefix, _, name = key.rpartition(".")
+        if name == "attention_mask":
+            tokens += int(tensor.sum())
+        elif name == "written_ids":
+            tokens += batch[f"{prefix}.places" if prefix else "places"].numel()
+    return tokens

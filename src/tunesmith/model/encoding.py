@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from tunesmith.core.errors import SpecError
-from tunesmith.core.examples import Inputs, TextInput, WordsInput
+from tunesmith.core.examples import Inputs, TextInput, WordsInput, WritingInput
 from tunesmith.model.encoding_parts import Layout, Tokens, part_windows, texts_of
+from tunesmith.model.encoding_writing import find_writing_frame, writing_windows
 from tunesmith.model.framing import (
     Frame,
     Reading,
@@ -35,7 +36,8 @@ def encode_windows(tokenizer: Any, inputs: Iterable[Inputs], reading: Reading) -
     Raises `SpecError` where the windows would be smaller than their overlap.
     """
     frame = find_frame(tokenizer)
-    layout = Layout(frame, find_pair_frame(tokenizer), reading)
+    writing = find_writing_frame(tokenizer, reading.writing) if reading.writing else None
+    layout = Layout(frame, find_pair_frame(tokenizer), reading, writing)
     room = reading.max_length - len(frame)
     if room <= reading.stride and reading.long_text == "windows":
         raise SpecError(
@@ -79,7 +81,7 @@ def _encode_group(
 ) -> Iterator[Window]:
     """Yield the windows of rows of one kind, the first of which is number `first`."""
     texts = [texts_of(item) for item in group]
-    wants_offsets = not isinstance(group[0], TextInput)
+    wants_offsets = not isinstance(group[0], TextInput | WritingInput)
     all_ids, all_offsets = _tokenize(
         tokenizer, [text for own in texts for text in own], offsets=wants_offsets
     )
@@ -88,7 +90,9 @@ def _encode_group(
         ids = [np.asarray(all_ids[at + part], dtype=np.int32) for part in range(len(own))]
         offsets = all_offsets[at : at + len(own)] if wants_offsets else ()
         at += len(own)
-        if isinstance(item, TextInput):
+        if layout.writing is not None:
+            yield from writing_windows(ids, row, layout.writing, layout.reading)
+        elif isinstance(item, TextInput):
             yield from _text_windows(ids[0], row, layout)
         elif isinstance(item, WordsInput):
             yield from _word_windows(ids[0], offsets[0], item, row, layout)

@@ -19,7 +19,9 @@ from tunesmith.core.examples import (
     PairInput,
     QuestionInput,
     SentencesInput,
+    WritingInput,
 )
+from tunesmith.model.encoding_writing import WritingFrame
 from tunesmith.model.framing import Frame, PairFrame, Reading, Window, window_starts
 
 HEAD_MARKS = ("@", "*")
@@ -33,11 +35,15 @@ NULL = -1
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The special tokens around one text and around two, and how texts are read."""
+    """The special tokens around one text and around two, and how texts are read.
+
+    `writing` are those around texts from which others are written, where that is so.
+    """
 
     frame: Frame
     pair: PairFrame
     reading: Reading
+    writing: WritingFrame | None = None
 
     @property
     def room(self) -> int:
@@ -70,20 +76,28 @@ def texts_of(item: Inputs) -> tuple[str, ...]:
             return (item.context, item.question, *item.choices)
         case SentencesInput():
             return tuple(item.text[start:end] for start, end in item.sentences)
+        case WritingInput():
+            return (item.source, item.target)
     return (item.text,)
 
 
-def tokens_at_once(item: Inputs, lengths: Sequence[int], *, apart: bool) -> int:
+def tokens_at_once(item: Inputs, lengths: Sequence[int], reading: Reading) -> int:
     """Return how many tokens of a row one window would have to hold to show all it should.
 
-    `lengths` are those of its texts. Choices, sentences and texts read apart have windows of their
-    own.
+    `lengths` are those of its texts. Choices, sentences, texts read apart, and what is written
+    beside a text have windows of their own.
     """
     if isinstance(item, ChoiceInput):
         context, question, *choices = lengths
         return context + question + max(choices)
-    is_apart = isinstance(item, SentencesInput) or (isinstance(item, PairInput) and apart)
-    return max(lengths) if is_apart else sum(lengths)
+    match item:
+        case SentencesInput():
+            is_parted = True
+        case PairInput():
+            is_parted = reading.apart
+        case _:
+            is_parted = reading.writing == "seq2seq"
+    return max(lengths) if is_parted else sum(lengths)
 
 
 def part_windows(item: Inputs, tokens: Tokens, row: int, layout: Layout) -> Iterator[Window]:

@@ -19,7 +19,9 @@ class Reading:
     """How texts become windows: the same in training, evaluation and serving.
 
     It is saved in the bundle. `max_length` counts special tokens; `stride` is the overlap of
-    windows in tokens; `apart` gives each text of a pair windows of its own.
+    windows in tokens; `apart` gives each text of a pair windows of its own. `writing` says how a
+    text is written from what is read: "seq2seq" by a decoder beside the encoder, "causal" by a
+    decoder that goes on, "" not at all; a causal window keeps `room_to_write` tokens free for it.
     """
 
     max_length: int
@@ -27,6 +29,8 @@ class Reading:
     long_text: str
     case_shape: bool
     apart: bool = False
+    writing: str = ""
+    room_to_write: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields under their own names."""
@@ -47,6 +51,10 @@ class Window:
     `second` is where a second text begins in `ids`, for models that tell two texts apart by type,
     else 0; `slot` which of the row's choices, or of its two texts, the window shows; `marks` (2,)
     the positions of the tokens before the marked stretches, head and tail.
+
+    Where a text is to be written, training windows have `written` (T,), the ids that a decoder
+    writes beside `ids`, or `guessed` (T,), the positions in `ids` of the tokens that are guessed
+    from those before them.
     """
 
     ids: np.ndarray
@@ -60,6 +68,8 @@ class Window:
     second: int = 0
     slot: int | None = None
     marks: np.ndarray | None = None
+    written: np.ndarray | None = None
+    guessed: np.ndarray | None = None
 
     @property
     def answers(self) -> int:

@@ -17,7 +17,7 @@ from tunesmith.core.environment import package_versions
 from tunesmith.core.examples import Inputs
 from tunesmith.model.framing import Reading, Window
 
-KEY_VERSION = 2
+KEY_VERSION = 3
 """Goes up when the same rows, tokenizer and reading would give other arrays."""
 
 NARROW_TOKENS = 2**16
@@ -41,11 +41,14 @@ class FlatWindows(Sequence[Window]):
         self.rows = np.asarray(arrays["rows"])
         self.has_words = "words" in arrays
         self.has_ends = "ends" in arrays
+        self.taught = self._optional("taught_counts")
         self.answers = np.asarray(arrays["answers"])
         self.slots = self._optional("slots")
         self._shares = np.asarray(arrays["shares"])
         self._seconds, self._marks = self._optional("seconds"), self._optional("marks")
         self._starts = _starts(self.lengths)
+        if self.taught is not None:
+            self._first_taught = _starts(self.taught)
         if self.has_words:
             self._first_words = _starts(self.answers)
             self._follower_counts = np.asarray(arrays["follower_counts"])
@@ -72,6 +75,7 @@ class FlatWindows(Sequence[Window]):
             second=0 if self._seconds is None else int(self._seconds[at]),
             slot=None if self.slots is None else int(self.slots[at]),
             marks=None if self._marks is None else self._marks[at].astype(np.int64),
+            **self._taught_of(at),
         )
         if not self.has_words:
             return window
@@ -87,6 +91,21 @@ class FlatWindows(Sequence[Window]):
             ends=None if ends is None else ends[words].astype(np.int64),
         )
 
+    @property
+    def costs(self) -> np.ndarray:
+        """(N,) the tokens of each, those that a decoder writes beside it counted too."""
+        if self.taught is None or "written" not in self.arrays:
+            return self.lengths
+        return self.lengths + self.taught
+
+    def _taught_of(self, at: int) -> dict[str, Any]:
+        """Return what a window teaches to write, under the name of its field."""
+        if self.taught is None:
+            return {}
+        own = self._stretch(self._first_taught, self.taught, at)
+        name, kind = ("written", np.int32) if "written" in self.arrays else ("guessed", np.int64)
+        return {name: self.arrays[name][own].astype(kind)}
+
     def words_of(self, index: int) -> slice:
         """Return where the words of a window stand among those of all windows."""
         return self._stretch(self._first_words, self.answers, index)
@@ -96,6 +115,7 @@ class FlatWindows(Sequence[Window]):
         view = object.__new__(FlatWindows)
         view.__dict__ |= self.__dict__
         names = ["lengths", "rows", "answers", "slots", "_shares", "_starts", "_seconds", "_marks"]
+        names += ["taught"] if self.taught is None else ["taught", "_first_taught"]
         if self.has_words:
             names += ["_first_words", "_follower_counts", "_first_followers"]
         for name in names:
@@ -120,7 +140,8 @@ def pack_windows(
     `ids` (tokens,), `lengths`, `rows`, `shares`, `answers` (N,); for word inputs also `words` and
     `positions` (answers,), `followers` (F, 2), `follower_counts` (N,), and `shapes` (tokens,) where
     case shapes are used. Where windows have them, `ends` (answers,), `seconds` and `slots` (N,) and
-    `marks` (N, 2). `first_row` is added to each row.
+    `marks` (N, 2); `written` or `guessed` (taught,) and `taught_counts` (N,). `first_row` is added
+    to each row.
     """
     empty = [np.empty(0, dtype=token_type)]
     packed = {
@@ -152,7 +173,18 @@ def pack_windows(
     marks = [window.marks for window in windows if window.marks is not None]
     if marks:
         packed["marks"] = np.stack(marks).astype(np.int32)
-    return packed
+    return packed | _pack_taught(windows, token_type)
+
+
+def _pack_taught(windows: Sequence[Window], token_type: np.dtype) -> dict[str, np.ndarray]:
+    """Return what windows teach to write, end to end, and how much each does."""
+    kinds = {"written": token_type, "guessed": np.dtype(np.int32)}
+    for name, kind in kinds.items():
+        parts = [part for window in windows if (part := getattr(window, name)) is not None]
+        if parts:
+            counts = np.array([len(part) for part in parts], dtype=np.int32)
+            return {name: np.concatenate(parts).astype(kind), "taught_counts": counts}
+    return {}
 
 
 def token_type(tokenizer: Any) -> np.dtype:

@@ -22,6 +22,8 @@ from tunesmith.session import Session
 from tunesmith.stages.tune.job import TextCompanion
 from tunesmith.stages.tune.pretraining.batches import make_loader
 from tunesmith.stages.tune.pretraining.windows import TextWindows
+from tunesmith.tasks import TASKS
+from tunesmith.tasks.written import Written
 
 WINDOW_TOKENS = SHAPES[DEFAULT_SIZE].window_tokens
 
@@ -71,6 +73,13 @@ def refuse_contradictions(spec: FitSpec) -> None:
         )
     if beside and spec.task == "recommendation":
         problems.append(f"`{'` and `'.join(beside)}` train the encoder; recommendation leaves it")
+    kinds = {spec.task, *(other.task for other in spec.also.values())}
+    written = sorted(kind for kind in kinds if issubclass(TASKS[kind], Written))
+    if beside and written:
+        problems.append(
+            f"`{'` and `'.join(beside)}` share an encoder; a model for {', '.join(written)} is "
+            "more than one"
+        )
     if spec.joint is not None:
         if unknown := set(spec.joint.column) - {"text"}:
             problems.append(f"`joint.column` takes the role text; got {', '.join(sorted(unknown))}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from pydantic import Field
 from tunesmith.core.data_spec import LARGEST_SEED, Columns, Language, OptionalPathText, PathText
 from tunesmith.core.measures import Measure
 from tunesmith.core.operation import Operation
+from tunesmith.core.recipe import DecodingRecipe
 from tunesmith.core.spec import Spec
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class EvaluateSpec(Spec):
 
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     """Seed of the bootstrap intervals."""
+
+    decoding: DecodingRecipe = DecodingRecipe()
+    """How a model that writes does it; what is not given is as it was tuned."""
 
     device: str = "auto"
     """Device that computes: auto, cpu, cuda, cuda:1."""
@@ -76,7 +80,7 @@ def run(spec: EvaluateSpec, session: Session) -> EvaluateResult:
     from tunesmith.data.fingerprints import fingerprint_examples
     from tunesmith.operations.output import open_output_folder
     from tunesmith.operations.reading import read_for
-    from tunesmith.runtime.loading import load_engine
+    from tunesmith.runtime.loading import load_engine, with_decoding
     from tunesmith.stages.evaluate.marking import mark_engine
     from tunesmith.stages.evaluate.report import Background, make_report, write_report
     from tunesmith.store.atomic import new_files
@@ -85,7 +89,8 @@ def run(spec: EvaluateSpec, session: Session) -> EvaluateResult:
     bundle = read_bundle(spec.bundle)
     task, examples = read_for(bundle.task, spec.data, columns=spec.column)
     out = open_output_folder(spec.out, overwrite=spec.overwrite)
-    engine = load_engine(bundle, device=session.device)
+    engine = replace(load_engine(bundle, device=session.device), task=task)  # with its columns
+    engine = with_decoding(engine, spec.decoding)
     marked = mark_engine(engine, examples, seed=spec.seed, emit=session.emit)
     fingerprint = fingerprint_examples(examples)
     report = make_report(

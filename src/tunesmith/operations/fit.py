@@ -15,7 +15,7 @@ from tunesmith.core.data_spec import Language, OptionalPathText, RowsSpec
 from tunesmith.core.measures import Measure
 from tunesmith.core.methods import Full, Method
 from tunesmith.core.operation import Operation
-from tunesmith.core.recipe import TrainingRecipe
+from tunesmith.core.recipe import DecodingRecipe, TrainingRecipe
 
 if TYPE_CHECKING:
     from tunesmith.session import Session
@@ -41,6 +41,9 @@ class FitSpec(RowsSpec):
 
     also: dict[str, OtherTask] = Field(default_factory=dict)
     """Other tasks that are learned beside the main one, by names of your own."""
+
+    decoding: DecodingRecipe = DecodingRecipe()
+    """How a model that writes does it; kept in the bundle."""
 
     device: str = "auto"
     """Device that computes: auto, cpu, cuda, cuda:1."""

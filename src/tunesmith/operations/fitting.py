@@ -14,9 +14,12 @@ import torch
 from tunesmith.core.environment import package_versions
 from tunesmith.core.events import Said
 from tunesmith.data.splits import sample_examples
+from tunesmith.model.backbones import WRITERS
 from tunesmith.model.device import Choice, choose_precision, threads
 from tunesmith.model.heads import HeadModel, new_head
+from tunesmith.model.heads.generate import Writer, keep_decoding
 from tunesmith.model.heads.recommend import new_recommender
+from tunesmith.model.pretraining.writers import suit_attention
 from tunesmith.model.sharing import share_encoder
 from tunesmith.operations.companions import (
     Beside,
@@ -37,11 +40,12 @@ from tunesmith.stages.tune import conclude, fit_method
 from tunesmith.stages.tune.job import Companion, Fitted, Job, TaskCompanion
 from tunesmith.stages.tune.rows import Rows, make_rows
 from tunesmith.stages.tune.tracking import tracked
+from tunesmith.stages.tune.writing import choose_decoding
 from tunesmith.store.bundles import Bundle, write_attachments
 from tunesmith.store.run_folder import open_run_folder, removed_if_unstarted
 from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.structured import sample_row
-from tunesmith.tasks.task import HeadFamily, Task
+from tunesmith.tasks.task import Task
 
 CANARY_ROWS = 128
 PROBLEM_TYPES = {
@@ -144,12 +148,20 @@ def _tune(
 def _make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: str) -> Job:
     task, reading, backbone = prepared.task, prepared.reading, prepared.backbone
     model = _new_model(spec, prepared).to(session.device)
+    if isinstance(model, Writer):
+        suit_attention(model.whole, session.device)
+    rows = {split: _rows(prepared, split) for split in ("train", "valid")}
+    decoding = choose_decoding(
+        spec.decoding, rows, task=task, model=model, reading=reading, emit=session.emit
+    )
     return Job(
         model=model,
         task=task,
-        train=_rows(prepared, "train"),
-        valid=_rows(prepared, "valid"),
-        engine=Engine(model, backbone.tokenizer, task, reading, session.device, precision),
+        train=rows["train"],
+        valid=rows["valid"],
+        engine=Engine(
+            model, backbone.tokenizer, task, reading, session.device, precision, decoding
+        ),
         recipe=spec.training,
         seed=spec.seed,
         out=spec.folder,
@@ -244,6 +256,8 @@ def save_weights(folder: Path, engine: Engine) -> None:
     folder.mkdir()
     id2label = dict(enumerate(engine.task.outputs()))
     problem = _problem_type(engine.task)
+    if isinstance(engine.model, Writer):
+        keep_decoding(engine.model, engine.decoding)
     engine.model.to("cpu").save(folder, id2label=id2label, problem=problem)
     engine.model.to(engine.device)
 
@@ -264,8 +278,9 @@ def _manifest(tuned: Tuned) -> dict[str, Any]:
         "pooling": model.pooling,
         "plain_transformers": {
             "lacks": list(model.lacks),
-            "note": _plain_note(model.lacks, prepared.task.head),
+            "note": _plain_note(model.lacks, prepared.reading.writing or prepared.task.head),
         },
+        "decoding": tuned.job.engine.decoding.model_dump() if prepared.reading.writing else None,
         "template": None,
         "thresholds": None,
         "calibration": None,
@@ -283,8 +298,16 @@ PLAIN_LOADERS = {
     "relate": "AutoModel",
     "recommend": "AutoModel",
     "extract": "AutoModel",
+    "seq2seq": "AutoModelForSeq2SeqLM",
+    "causal": "AutoModelForCausalLM",
 }
-"""What loads `model/` in plain transformers, by head family; the rest are sequence classifiers."""
+"""What loads `model/` in plain transformers, by head family, or by how it writes; the rest are
+sequence classifiers."""
+
+READ_AS = {
+    "seq2seq": "the tokens that the tokenizer gives",
+    "causal": "those tokens, the last ones that close a text left out, and a line break",
+}
 
 LACKING = {
     "tag": "the embedding of each word's case shape, added to the input embeddings. "
@@ -296,7 +319,7 @@ LACKING = {
 """What the files are that plain transformers does not load, by head family."""
 
 
-def _plain_note(lacks: tuple[str, ...], family: HeadFamily) -> str:
+def _plain_note(lacks: tuple[str, ...], family: str) -> str:
     loader = PLAIN_LOADERS.get(family, "AutoModelForSequenceClassification")
     load = f"`{loader}.from_pretrained('model')`"
     if lacks:
@@ -305,6 +328,8 @@ def _plain_note(lacks: tuple[str, ...], family: HeadFamily) -> str:
         return f"{load} gives the same logits; how tags follow each other is in `bundle.json`."
     if family == "embed":
         return f"{load} gives the states whose mean is a text's vector, as sentence-transformers."
+    if family in WRITERS:
+        return f"{load} writes the same by `generate()`, from {READ_AS[family]}."
     return f"{load} gives the same answers."
 
 

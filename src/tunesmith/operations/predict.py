@@ -15,6 +15,7 @@ from tunesmith.core.data_spec import Columns, OptionalPathText, PathText
 from tunesmith.core.errors import SpecError
 from tunesmith.core.events import Progress, Said, Warned
 from tunesmith.core.operation import Operation
+from tunesmith.core.recipe import DecodingRecipe
 from tunesmith.core.spec import Spec
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ class PredictSpec(Spec):
 
     cache: int = Field(1024, ge=0)
     """Answers kept for inputs that come again; 0 keeps none."""
+
+    decoding: DecodingRecipe = DecodingRecipe()
+    """How a model that writes does it; what is not given is as it was tuned."""
 
     device: str = "auto"
     """Device that computes: auto, cpu, cuda, cuda:1."""
@@ -156,20 +160,20 @@ def _answering(spec: PredictSpec, session: Session, bundle: Bundle) -> Iterator[
     An ONNX engine needs neither torch nor transformers, and imports neither.
     """
     from tunesmith.runtime.choosing import choose_engine
-    from tunesmith.runtime.loading import load_engine, load_onnx_engine
+    from tunesmith.runtime.loading import load_engine, load_onnx_engine, with_decoding
 
     choice = choose_engine(bundle, engine=spec.engine, precision=spec.precision, device=spec.device)
     session.emit((Warned if choice.is_second_best else Said)(str(choice)))
     if choice.export is not None:
         engine = load_onnx_engine(bundle, choice.export, threads=spec.threads)
-        yield engine, f"onnx {choice.precision}"
+        yield with_decoding(engine, spec.decoding), f"onnx {choice.precision}"
         return
     from tunesmith.model.device import threads
 
     precision = _computable(choice.precision, session)
     with threads(spec.threads):
         engine = load_engine(bundle, device=session.device, precision=precision)
-        yield engine, f"torch {precision}"
+        yield with_decoding(engine, spec.decoding), f"torch {precision}"
 
 
 def _computable(precision: str, session: Session) -> str:

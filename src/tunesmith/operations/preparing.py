@@ -16,7 +16,8 @@ from tunesmith.core.examples import Example
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.data.fingerprints import fingerprint_examples
 from tunesmith.data.splits import Splits
-from tunesmith.model.backbones import Backbone
+from tunesmith.model.backbones import Backbone, writing_of
+from tunesmith.model.encoding_writing import WRITING_SHARE
 from tunesmith.model.framing import Reading
 from tunesmith.model.windows import FlatWindows
 from tunesmith.operations.catalogues import (
@@ -86,7 +87,9 @@ def prepare(
     if isinstance(task, Recommendation):
         items = read_items(spec, session)
         task = with_catalogue(task, items, splits)
-    backbone = session.backbone(spec.model.name, revision=spec.model.revision)
+    backbone = session.backbone(
+        spec.model.name, revision=spec.model.revision, writes=task.head == "generate"
+    )
     reading = choose_reading(spec.model, backbone, task, method=method)
     if isinstance(task, Recommendation):
         facts = EventFacts(splits, items, item_rows(task, items), task)
@@ -145,10 +148,13 @@ def choose_reading(
     wants_shape = backbone.card.uncased if recipe.case_shape is None else recipe.case_shape
     max_length = recipe.max_length or backbone.card.context
     stride = min(LARGEST_STRIDE, max_length // 4) if recipe.stride is None else recipe.stride
+    writing = writing_of(backbone.model.config) if task.head == "generate" else ""
     return Reading(
         max_length=max_length,
-        stride=stride,
+        stride=0 if writing else stride,
         long_text=recipe.long_text,
         case_shape=task.head == "tag" and method != "probe" and wants_shape,
         apart=task.head == "embed",
+        writing=writing,
+        room_to_write=max_length // WRITING_SHARE if writing == "causal" else 0,
     )

@@ -14,6 +14,7 @@ from tunesmith.core.operation import Operation
 from tunesmith.core.pretraining import (
     CorpusReading,
     MaskedText,
+    ModelShape,
     ModelSize,
     PretrainingObjective,
     PretrainingRecipe,
@@ -42,6 +43,9 @@ class PretrainSpec(Spec):
     model: OptionalPathText = None
     """Pretrained model to go on with: `minilm`, a folder, or a hub id; none begins from scratch."""
 
+    shape: ModelShape = ModelShape()
+    """Width, depth and heads of a model made from scratch, where they are not those of its size."""
+
     tokenizer: TokenizerSetting = TokenizerRecipe()
     """Vocabulary of a model made from scratch: wordpiece, bpe, unigram, character, or auto."""
 
@@ -61,8 +65,8 @@ class PretrainSpec(Spec):
     """Dropout ratio of a model made from scratch, while it trains."""
 
     beginning: Literal["counted", "random"] = "counted"
-    """Where a masked model made from scratch begins: at embeddings and frequencies counted in its
-    text, or at random."""
+    """Where a model made from scratch begins: at embeddings and frequencies counted in its text, or
+    at random."""
 
     device: str = "auto"
     """Device that computes: auto, cpu, cuda, cuda:1."""

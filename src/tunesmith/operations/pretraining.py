@@ -13,13 +13,13 @@ import torch
 from tunesmith.core.environment import package_versions
 from tunesmith.core.errors import DataError, SpecError
 from tunesmith.core.events import Said, Warned
-from tunesmith.core.pretraining import TokenizerRecipe
+from tunesmith.core.pretraining import ModelShape, TokenizerRecipe
 from tunesmith.model.backbones import load_tokenizer, longest_context
 from tunesmith.model.device import choose_precision, threads
 from tunesmith.model.pretraining import load_text_model, new_text_model, pooling_settings
 from tunesmith.model.pretraining.beginnings import begin_from_counts
-from tunesmith.model.pretraining.masked import MaskedModel
-from tunesmith.model.pretraining.presets import DEFAULT_SIZE, SHAPES
+from tunesmith.model.pretraining.contrastive import ContrastiveModel
+from tunesmith.model.pretraining.presets import DEFAULT_SIZE, SHAPES, Shape
 from tunesmith.model.pretraining.vocabulary import Vocabulary, read_vocabulary, train_vocabulary
 from tunesmith.model.pretraining.writers import CausalModel, DenoisingModel, suit_attention
 from tunesmith.model.sources import ModelFolder, find_model
@@ -113,6 +113,8 @@ def _refuse_contradictions(spec: PretrainSpec) -> None:
         problems.append(
             "`--size` is for a model from scratch, `--model` goes on with one; got both"
         )
+    if spec.model is not None and spec.shape != ModelShape():
+        problems.append("`--set shape.…` is for a model from scratch; `--model` keeps its own")
     if spec.model is not None and spec.tokenizer != TokenizerRecipe():
         problems.append("`--tokenizer` is for a model from scratch; `--model` brings its own")
     if spec.model is not None and spec.dropout != PretrainSpec.model_fields["dropout"].default:
@@ -203,12 +205,13 @@ def _make_job(
     else:
         model = new_text_model(
             spec.objective,
-            replace(SHAPES[spec.size or DEFAULT_SIZE], dropout=spec.dropout),
+            _shape(spec),
             vocabulary,
             window_tokens=vocabulary.tokenizer.model_max_length,
         )
-        if isinstance(model, MaskedModel) and spec.beginning == "counted":
-            begin_from_counts(model.whole, text.tokens["train"].ids, seed=spec.seed)
+        if spec.beginning == "counted":
+            network = model.encoder if isinstance(model, ContrastiveModel) else model.whole
+            begin_from_counts(network, text.tokens["train"].ids, seed=spec.seed)
     if isinstance(model, CausalModel | DenoisingModel):
         suit_attention(model.whole, session.device)
     precision = choose_precision(spec.training.precision, session.device)
@@ -227,6 +230,22 @@ def _make_job(
         resume=spec.resume,
         emit=session.emit,
     )
+
+
+def _shape(spec: PretrainSpec) -> Shape:
+    """Return the shape of the model's size with what was given laid over it.
+
+    Raises `SpecError` where the heads do not divide the width.
+    """
+    given = {name: value for name, value in spec.shape.model_dump().items() if value is not None}
+    shape = replace(SHAPES[spec.size or DEFAULT_SIZE], dropout=spec.dropout, **given)
+    if shape.hidden_size % shape.heads:
+        raise SpecError(
+            f"`shape.heads` must divide `shape.hidden_size`; got {shape.heads} and "
+            f"{shape.hidden_size}",
+            hint=f"--set shape.heads={max(1, shape.hidden_size // 32)}",
+        )
+    return shape
 
 
 def _save(

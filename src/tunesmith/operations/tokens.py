@@ -14,7 +14,7 @@ import numpy as np
 
 from tunesmith.core.errors import DataError, TunesmithError
 from tunesmith.core.events import Event, Progress, Said, Warned
-from tunesmith.core.examples import Example
+from tunesmith.core.examples import Example, taught_inputs
 from tunesmith.data.splits import Splits
 from tunesmith.model.backbones import Backbone
 from tunesmith.model.framing import Reading, Window, find_frame
@@ -77,7 +77,8 @@ def _read_split(
     tokenizer = backbone.tokenizer
     if tokens.cache is None or len(examples) < FEWEST_CACHED_ROWS:
         return _tokenise(examples, tokenizer, reading, tokens, split)
-    key = window_key(tokenizer, (example.inputs for example in examples), reading)
+    inputs = map(taught_inputs, examples) if reading.writing else (row.inputs for row in examples)
+    key = window_key(tokenizer, inputs, reading)
     try:
         arrays = tokens.cache.read(key)
     except DataError as error:

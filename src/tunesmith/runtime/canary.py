@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.core.examples import Example, Inputs, Place
-from tunesmith.runtime.engine import Engine, score
+from tunesmith.runtime.engine import Engine, make_answer, score
 from tunesmith.tasks.structured import read_inputs
 from tunesmith.tasks.task import Task
 
@@ -43,7 +43,7 @@ def make_canary(engine: Engine, examples: Sequence[Example]) -> str:
         gold = examples[number].gold
         fields = {
             **rows[number],
-            "answer": task.answer(scores, inputs[number]).to_json(),
+            "answer": make_answer(engine, scores, inputs[number]).to_json(),
             "logits": np.round(scores, DECIMALS).tolist(),
         }
         if gold is not None:
@@ -72,8 +72,12 @@ def canary_difference(engine: Engine, path: Path) -> float:
     """
     rows = read_canary(path, engine.task)
     found = score(engine, [row.inputs for row in rows])
-    keyed = engine.task.head in ("span", "recommend")
-    differ = _keyed_difference if keyed else _difference
+    kinds = {
+        "span": _keyed_difference,
+        "recommend": _keyed_difference,
+        "generate": _written_difference,
+    }
+    differ = kinds.get(engine.task.head, _difference)
     differences = [differ(scores, row.logits) for row, scores in zip(rows, found, strict=True)]
     return max(differences, default=0.0)
 
@@ -92,6 +96,13 @@ def _keyed_difference(scores: np.ndarray, record: np.ndarray) -> float:
     )
     shared = ours.keys() & theirs.keys()
     return max((abs(ours[each] - theirs[each]) for each in shared), default=0.0)
+
+
+def _written_difference(scores: np.ndarray, record: np.ndarray) -> float:
+    """Compare the log-probabilities of the same tokens; other tokens are infinitely far."""
+    if scores.shape != record.reshape(-1, 2).shape or (scores[:, 0] != record[:, 0]).any():
+        return float("inf")
+    return _difference(scores[:, 1], record[:, 1])
 
 
 def _read_row(fields: dict[str, Any], task: Task, place: Place) -> tuple[Inputs, Example | None]:

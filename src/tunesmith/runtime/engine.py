@@ -13,8 +13,9 @@ from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 
-from tunesmith.core.answers import Answer
+from tunesmith.core.answers import Answer, TextAnswer
 from tunesmith.core.examples import HistoryInput, Inputs
+from tunesmith.core.recipe import DecodingRecipe
 from tunesmith.model.batching import Arrays, collate_arrays, plan_batches
 from tunesmith.model.encoding import encode_windows
 from tunesmith.model.framing import Reading, Window
@@ -38,7 +39,7 @@ class Engine:
     """All that an answer needs: model, tokenizer, task, reading, device and number format.
 
     `model` is a `HeadModel`, on the torch device `device` already, or an `OnnxModel`, which has
-    its number format in itself and no device.
+    its number format in itself and no device. `decoding` is how a model that writes does it.
     """
 
     model: Any
@@ -47,13 +48,24 @@ class Engine:
     reading: Reading
     device: Any
     precision: str = "fp32"
+    decoding: DecodingRecipe = DecodingRecipe()
 
 
 def answer(engine: Engine, inputs: Iterable[Inputs]) -> Iterator[Answer]:
     """Yield one answer an input, in order, reading ahead at most one chunk of rows."""
     for chunk in chunked(inputs):
         for item, scores in zip(chunk, score(engine, chunk), strict=True):
-            yield engine.task.answer(scores, item)
+            yield make_answer(engine, scores, item)
+
+
+def make_answer(engine: Engine, scores: np.ndarray, item: Inputs) -> Answer:
+    """Return the answer that raw outputs mean; what was written is made text here."""
+    if engine.task.head != "generate":
+        return engine.task.answer(scores, item)
+    from tunesmith.model.encoding_writing import decode_written  # noqa: PLC0415 (few need it)
+
+    text = decode_written(engine.tokenizer, scores[:, 0].astype(np.int64))
+    return TextAnswer(text, float(scores[:, 1].mean()) if len(scores) else 0.0)
 
 
 def score(engine: Engine, inputs: Sequence[Inputs]) -> list[np.ndarray]:
@@ -73,6 +85,10 @@ def score_windows(
     engine: Engine, windows: Sequence[Window], inputs: Sequence[Inputs]
 ) -> list[np.ndarray]:
     """Return what `score` does from windows that are encoded already."""
+    if engine.task.head == "generate":
+        from tunesmith.runtime.writing import write_windows  # noqa: PLC0415 (imports torch)
+
+        return write_windows(engine, windows, rows=len(inputs))
     batches = _run(engine, windows, "logits")
     family, outputs = engine.task.head, len(engine.task.outputs())
     return merge_windows(batches, inputs, family=family, outputs=outputs)

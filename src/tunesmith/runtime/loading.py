@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunesmith.core.errors import DataError
+from tunesmith.core.errors import DataError, SpecError
+from tunesmith.core.recipe import DecodingRecipe, change_decoding
 from tunesmith.model.framing import Reading
 from tunesmith.runtime.engine import Engine
 from tunesmith.runtime.exports import Export
@@ -40,7 +42,25 @@ def load_engine(
     if (outputs := output_count(model)) is not None:
         _check_outputs(bundle, outputs)
     tokenizer = load_tokenizer(bundle.model_folder)
-    return Engine(model.to(device).eval(), tokenizer, bundle.task, reading, device, precision)
+    decoding = DecodingRecipe(**bundle.manifest.get("decoding") or {})
+    return Engine(
+        model.to(device).eval(), tokenizer, bundle.task, reading, device, precision, decoding
+    )
+
+
+def with_decoding(engine: Engine, changes: DecodingRecipe) -> Engine:
+    """Return the engine with the given settings of how it writes laid over its own.
+
+    Raises `SpecError` where settings were given for a model that does not write.
+    """
+    if not changes.model_fields_set:
+        return engine
+    if engine.task.head != "generate":
+        raise SpecError(
+            f"`decoding` is for models that write; this bundle is for {engine.task.kind}",
+            hint="leave out the settings of `decoding`",
+        )
+    return replace(engine, decoding=change_decoding(engine.decoding, changes))
 
 
 def load_onnx_engine(bundle: Bundle, export: Export, *, threads: int | None = None) -> Engine:

@@ -17,6 +17,7 @@ from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.relation import Relation
 from tunesmith.tasks.summarization import Summarization
 from tunesmith.tasks.task import Pairs, Task
+from tunesmith.tasks.translation import Translation
 
 TASKS: dict[str, type] = {
     task.kind: task
@@ -24,6 +25,7 @@ TASKS: dict[str, type] = {
         *(Classification, MultiLabel, Ner, Matching, Relation, Qa, Choice),
         Recommendation,
         Summarization,
+        Translation,
     )
 }
 

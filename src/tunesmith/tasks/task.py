@@ -18,7 +18,17 @@ from tunesmith.core.measures import Measure
 from tunesmith.measure.calibration import CalibrationBin
 from tunesmith.measure.classes import ClassScore
 
-HeadFamily = Literal["classify", "tag", "span", "embed", "choose", "relate", "recommend", "extract"]
+HeadFamily = Literal[
+    "classify",
+    "tag",
+    "span",
+    "embed",
+    "choose",
+    "relate",
+    "recommend",
+    "extract",
+    "generate",
+]
 Pairs = Literal["auto", "together", "apart"]
 
 
@@ -29,7 +39,8 @@ class Marks:
     `measures` by name; `classes` one a label or entity type; `averages` micro / macro / weighted;
     `confusion` (C, C) with gold rows, or None where a row may have many labels; `tokens` the
     word-level table of tagging tasks; `bins` the reliability diagram; `wrong` the indices of rows
-    answered wrongly, the most confident first.
+    answered wrongly, the most confident first; `right` those of the rows shown as answered best;
+    `notes` what a reader must know beside the figures.
     """
 
     measures: dict[str, Measure]
@@ -41,6 +52,8 @@ class Marks:
     tokens: tuple[ClassScore, ...]
     bins: tuple[CalibrationBin, ...]
     wrong: tuple[int, ...]
+    right: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -121,7 +134,8 @@ class Task(Protocol):
         """Return what the head is trained on.
 
         That is a class index, a list of 0..1 or of one tag index a word, the (start, end)
-        characters of an answer, a score of 0..1, or the index of a choice or an item.
+        characters of an answer, a score of 0..1, the index of a choice or an item, or a text to be
+        written.
         """
         ...
 

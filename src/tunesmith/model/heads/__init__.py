@@ -21,6 +21,7 @@ from tunesmith.model.heads.classify import (
 )
 from tunesmith.model.heads.embed import Embedder, load_embedder, new_embedder
 from tunesmith.model.heads.extract import Extractor, load_extractor, new_extractor
+from tunesmith.model.heads.generate import Writer, load_writer, new_writer
 from tunesmith.model.heads.recommend import Recommender, load_recommender
 from tunesmith.model.heads.relate import Relater, load_relater, new_relater
 from tunesmith.model.heads.span import Pointer, load_pointer, new_pointer
@@ -35,6 +36,7 @@ HeadModel: TypeAlias = (
     | Relater
     | Recommender
     | Extractor
+    | Writer
 )
 
 
@@ -54,6 +56,8 @@ def new_head(
             return new_relater(backbone, outputs=outputs, dropout=dropout)
         case "extract":
             return new_extractor(backbone, dropout=dropout)
+        case "generate":
+            return new_writer(backbone, dropout=dropout)
     return new_classifier(backbone, outputs=outputs, pooling=recipe.pooling, dropout=dropout)
 
 
@@ -72,6 +76,8 @@ def load_head(family: str, folder: Path, *, pooling: str, reading: Reading) -> H
             return load_recommender(folder)
         case "extract":
             return load_extractor(folder)
+        case "generate":
+            return load_writer(folder)
     return load_classifier(folder, pooling=pooling)
 
 
@@ -83,13 +89,15 @@ def linear_of(model: HeadModel) -> nn.Linear:
 
 
 def output_count(model: HeadModel) -> int | None:
-    """Return how many logits a head gives at a time; None where it gives vectors or a ranking."""
-    if isinstance(model, Embedder | Recommender):
+    """Return how many logits a head gives at a time; None of what ranks, writes or compares."""
+    if isinstance(model, Embedder | Recommender | Writer):
         return None
     return linear_of(model).out_features
 
 
 def head_parameters(model: HeadModel) -> set[int]:
     """Return the ids of the parameters that the backbone did not bring."""
+    if isinstance(model, Writer):
+        return set()
     below: Any = {id(parameter) for parameter in model.encoder.parameters()}
     return {id(parameter) for parameter in model.parameters()} - below

@@ -1,4 +1,4 @@
-"""Where a masked model begins: what can be counted in the text need not be learned step by step.
+"""Where a model begins: what can be counted in the text need not be learned step by step.
 
 A network with random weights takes thousands of steps to find out which tokens are frequent, which
 places lie side by side, and which tokens keep company. The first is a count, the second a wave, the
@@ -22,31 +22,37 @@ SEEN_OFTEN = 3
 """A token that occurs less keeps its random embedding."""
 COUNTED_TOKENS = 20_000_000
 BLOCK_TOKENS = 1_000_000
+POSITIONS = ("position_embeddings", "embed_positions")
+OUTPUT_BIASES = ("predictions.bias", "final_logits_bias")
+"""How transformers names what a learned position, and a token's own chance, add (BERT, BART)."""
+
 UNSEEN = 0.1
 """Occurrences that a token without any is taken to have."""
 LONGEST_WAVE = 10_000.0
 
 
 def begin_from_counts(model: Any, ids: np.ndarray, *, seed: int) -> None:
-    """Set what a transformers `BertForMaskedLM` can know of its text before it trains.
+    """Set what a transformers language model can know of its text before it trains.
 
     `ids` (N,) are the tokens of the text, end to end; of more than 20 million, the first. Word
-    embeddings become those of `company_vectors`, position embeddings waves (Vaswani et al. 2017,
-    §3.5), both of the length that random ones have; the output's bias becomes the logarithm of each
-    token's frequency.
+    embeddings become those of `company_vectors`, learned position embeddings waves (Vaswani et al.
+    2017, §3.5), both of the length that random ones have; the output's bias, where there is one,
+    becomes the logarithm of each token's frequency.
     """
     ids = ids[:COUNTED_TOKENS]
-    embeddings = model.bert.embeddings
-    words = embeddings.word_embeddings.weight
+    words = model.get_input_embeddings().weight
     counts = np.bincount(ids, minlength=len(words))
-    spread = model.config.initializer_range
+    spread = getattr(model.config, "initializer_range", None) or model.config.init_std
     vectors, is_known = company_vectors(ids, counts, width=words.shape[1], seed=seed)
-    positions = waves(*embeddings.position_embeddings.weight.shape)
-    frequencies = (counts + UNSEEN) / (counts.sum() + UNSEEN * len(counts))
+    frequencies = np.log((counts + UNSEEN) / (counts.sum() + UNSEEN * len(counts)))
     with torch.no_grad():
         words[torch.from_numpy(is_known)] = _as_weights(vectors[is_known], spread)
-        embeddings.position_embeddings.weight.copy_(_as_weights(positions, spread))
-        model.cls.predictions.bias.copy_(torch.from_numpy(np.log(frequencies)))
+        for name, module in model.named_modules():
+            if name.endswith(POSITIONS):
+                module.weight.copy_(_as_weights(waves(*module.weight.shape), spread))
+        for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+            if name.endswith(OUTPUT_BIASES):
+                tensor.copy_(torch.from_numpy(frequencies).expand_as(tensor))
 
 
 def company_vectors(

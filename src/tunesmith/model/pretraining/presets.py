@@ -12,7 +12,8 @@ from dataclasses import dataclass
 class Shape:
     """Width, depth and what goes with them; `vocabulary` and `window_tokens` are defaults.
 
-    Feed-forward layers are four times as wide. An encoder-decoder gives half of the layers to each
+    Feed-forward layers are four times as wide, unless `feed_forward` gives their width. An
+    encoder-decoder gives half of the layers to each
     side, so that it costs about the same. `dropout` is the ratio while training.
     """
 
@@ -22,6 +23,7 @@ class Shape:
     vocabulary: int
     window_tokens: int
     dropout: float = 0.1
+    feed_forward: int | None = None
 
 
 SHAPES = {

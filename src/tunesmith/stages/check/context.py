@@ -127,7 +127,7 @@ def has_gold(example: Example) -> bool:
 
 def gold_names(task: Task, example: Example) -> Sequence[str]:
     """Return the gold labels of a row, or the type of each of its entities."""
-    if isinstance(example.gold, tuple) and task.head not in ("span", "extract"):
+    if isinstance(example.gold, tuple) and task.head not in ("span", "extract", "generate"):
         return [item.type if isinstance(item, Span) else item for item in example.gold]
     return task.strata(example)
 

@@ -29,6 +29,7 @@ from tunesmith.stages.check.vocabulary import (
     check_spelling,
     check_unknown_characters,
 )
+from tunesmith.stages.check.written import check_written
 from tunesmith.tasks.task import Task
 
 CHECKS: tuple[Callable[[Context], Iterator[Finding]], ...] = (
@@ -49,6 +50,7 @@ CHECKS: tuple[Callable[[Context], Iterator[Finding]], ...] = (
     check_repeats,
     check_entities,
     check_summaries,
+    check_written,
 )
 
 ITEM_CHECKS = (

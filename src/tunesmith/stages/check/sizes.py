@@ -181,6 +181,8 @@ def _show_lengths(lengths: dict[str, int]) -> str:
 def _how_long_is_read(context: Context) -> str:
     if context.task.head == "relate":
         return "around its two stretches, and what lies far from both is left out"
+    if context.task.head == "generate":
+        return "in stretches, each with a text of its own, and none of them is learned from"
     return "in overlapping windows whose answers are merged"
 
 

@@ -14,9 +14,10 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.examples import Example, Span, WordsInput
+from tunesmith.core.examples import Example, Span, WordsInput, taught_inputs
 from tunesmith.model.encoding import ENCODE_ROWS, encode_windows
 from tunesmith.model.encoding_parts import texts_of, tokens_at_once
+from tunesmith.model.encoding_writing import frame_length
 from tunesmith.model.framing import Reading, Window, find_frame
 from tunesmith.stages.check.round_trip import Loss, find_causes
 from tunesmith.stages.check.scripts import SCRIPTS, count_scripts, script_indices
@@ -66,7 +67,9 @@ def read_tokens(
     batch's first row; it is not called where there can be none.
     """
     listener = _Listener(tokenizer)
-    frame = len(find_frame(tokenizer))
+    frame = (
+        frame_length(tokenizer, reading.writing) if reading.writing else len(find_frame(tokenizer))
+    )
     has_windows = reading.long_text == "truncate" or reading.max_length - frame > reading.stride
     if keep is None:
         reading = replace(reading, case_shape=False)  # shapes move no token and cost time
@@ -74,16 +77,17 @@ def read_tokens(
     counts = np.zeros(len(examples), dtype=np.int64)
     losses: list[Loss] = []
     for first, batch in _batches(examples):
-        characters += count_scripts(example.inputs.text for example in batch)
+        rows = [taught_inputs(row) if reading.writing else row.inputs for row in batch]
+        characters += count_scripts(item.text for item in rows)
         is_framed = [has_windows and (keep is not None or has_entities(row)) for row in batch]
         plain, framed = (
             [number for number, wanted in enumerate(is_framed) if wanted is want]
             for want in (False, True)
         )
         if plain:
-            listener.hear([text for row in plain for text in texts_of(batch[row].inputs)])
+            listener.hear([text for row in plain for text in texts_of(rows[row])])
         if framed:
-            inputs = [batch[number].inputs for number in framed]
+            inputs = [rows[number] for number in framed]
             windows = list(encode_windows(listener, inputs, reading))
             own = find_losses([batch[number] for number in framed], windows, reading)
             losses += [Loss(first + framed[loss.row], loss.causes) for loss in own]
@@ -91,9 +95,9 @@ def read_tokens(
                 keep(first, windows)
         heard = iter(listener.take_counts())
         for row in plain + framed:
-            item = batch[row].inputs
+            item = rows[row]
             lengths = [next(heard) for _ in texts_of(item)]
-            counts[first + row] = tokens_at_once(item, lengths, apart=reading.apart)
+            counts[first + row] = tokens_at_once(item, lengths, reading)
     return TokenFigures(
         counts=counts,
         frame=frame,
@@ -168,6 +172,16 @@ class _Listener:
         if isinstance(text, list):
             self._note(text, encoded)
         return encoded
+
+    @property
+    def eos_token_id(self) -> int | None:
+        """The tokenizer's own."""
+        return self._tokenizer.eos_token_id
+
+    @property
+    def sep_token_id(self) -> int | None:
+        """The tokenizer's own."""
+        return self._tokenizer.sep_token_id
 
     def hear(self, texts: list[str]) -> None:
         """Encode texts for the counts alone."""

@@ -145,6 +145,11 @@ def _noun(script: int) -> str:
 
 def _advice(context: Context, script: int) -> str:
     """Return the model to take instead, by script and by what else the texts are written in."""
+    if context.reading.writing:
+        return (
+            "Take a model that writes in it, or make one of your own text: "
+            "`tunesmith pretrain TEXT --objective seq2seq`"
+        )
     counts = context.tokens.characters
     wide = MULTILINGUAL_TAGGER if context.task.head == "tag" else MULTILINGUAL
     if script not in LETTERS:

@@ -20,6 +20,7 @@ PIPELINE_TAGS = {
     "choice": "multiple-choice",
     "recommendation": "sentence-similarity",
     "summarization": "summarization",
+    "translation": "translation",
 }
 SHOWN_CLASSES = 50
 

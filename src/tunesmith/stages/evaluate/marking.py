@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,11 @@ def list_mistakes(marked: Marked, *, most: int | None = None) -> list[dict[str, 
 
     The report shows the first of them, bad_cases.jsonl all; `most` None gives all.
     """
+    return list_rows(marked, marked.marks.wrong[:most])
+
+
+def list_rows(marked: Marked, rows: Sequence[int]) -> list[dict[str, Any]]:
+    """Return what these rows asked, what was expected and what was answered."""
     return [
         {
             "id": marked.examples[row].id,
@@ -60,18 +66,21 @@ def list_mistakes(marked: Marked, *, most: int | None = None) -> list[dict[str, 
             "confidence": _confidence(marked.answers[row]),
             "place": str(marked.examples[row].place),
         }
-        for row in marked.marks.wrong[:most]
+        for row in rows
     ]
 
 
 def _confidence(reply: Answer) -> float | None:
     """Return how sure the model was of its answer, or None where it named nothing.
 
-    Of several labels or entities the least sure one counts.
+    Of several labels or entities the least sure one counts, of a text the geometric mean of its
+    tokens.
     """
     if hasattr(reply, "confidence"):
         return round(reply.confidence, 4)
-    if isinstance(reply, ScoreAnswer | TextAnswer | RankedAnswer):
+    if isinstance(reply, TextAnswer):
+        return None if reply.score is None else round(math.exp(reply.score), 4)
+    if isinstance(reply, ScoreAnswer | RankedAnswer):
         return None
     if hasattr(reply, "entities"):
         return round(min((e.confidence for e in reply.entities), default=0.0), 4) or None

@@ -20,6 +20,7 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "task.choice": ("Multiple choice", "多项选择"),
     "task.recommendation": ("Recommendation", "推荐"),
     "task.summarization": ("Summarization", "文本摘要"),
+    "task.translation": ("Translation", "翻译"),
     "labels": ("{count} labels", "{count} 个标签"),
     "labels.one": ("{count} label", "{count} 个标签"),
     "rows": ("{count} rows", "{count} 行"),
@@ -112,6 +113,9 @@ CAPTIONS: dict[str, tuple[str, str]] = {
         "Accuracy of always taking the most frequent place",
         "总选最常见位置的准确率",
     ),
+    "measure.bleu": ("BLEU", "BLEU"),
+    "measure.chrf": ("chrF", "chrF"),
+    "measure.log_probability": ("Log-probability of a token", "每个词元的对数概率"),
     "notes": ("Notes", "说明"),
     "classes": ("Per class", "各类别表现"),
     "classes.caption": (

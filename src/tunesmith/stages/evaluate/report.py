@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tunesmith.stages.evaluate.marking import Marked, list_mistakes
+from tunesmith.stages.evaluate.marking import Marked, list_mistakes, list_rows
 from tunesmith.stages.evaluate.page import render_page
 
 FORMAT_VERSION = 1
 SHOWN_MISTAKES = 50
+SHOWN_BEST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,12 @@ def make_report(marked: Marked, background: Background) -> dict[str, Any]:
         "confusion": confusion,
         "calibration": {"bins": [bin_.to_json() for bin_ in marks.bins]} if marks.bins else None,
         "mistakes": list_mistakes(marked, most=SHOWN_MISTAKES),
+        "best": list_rows(marked, marks.right[:SHOWN_BEST]) or None,
         "curve": background.curve,
         "training": background.training,
         "rate_finder": background.rate_finder,
         "check": list(background.check) or None,
-        "notes": list(background.notes),
+        "notes": [*background.notes, *marks.notes],
     }
 
 

@@ -170,6 +170,10 @@ def _objective(job: Job) -> Objective:
                 hint="--set training.label_smoothing=0 --set training.class_weights=none",
             )
         return whole()
+    if job.task.head == "generate" and job.recipe.class_weights != "none":
+        raise SpecError(
+            "a vocabulary has no classes to weigh", hint="--set training.class_weights=none"
+        )
     targets = job.train.flat_targets()
     is_multilabel = targets.ndim > 1
     weights = None

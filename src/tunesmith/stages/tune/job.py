@@ -14,6 +14,7 @@ from tunesmith.model.batching import Batch
 from tunesmith.model.heads import HeadModel
 from tunesmith.model.pretraining import TextModel
 from tunesmith.runtime.engine import Engine, score_windows
+from tunesmith.runtime.writing import mean_log_probability
 from tunesmith.stages.tune.pretraining.windows import TextWindows
 from tunesmith.stages.tune.rows import Rows
 from tunesmith.tasks.task import Task
@@ -119,7 +120,12 @@ class Fitted:
 
 
 def selection_score(job: Job) -> float:
-    """Return the task's selection measure of the model as it is, on the validation rows."""
+    """Return the task's selection measure of the model as it is, on the validation rows.
+
+    Of a model that writes it is the mean log-probability of the references' tokens.
+    """
+    if job.task.head == "generate":
+        return mean_log_probability(job.engine, job.valid.windows)
     inputs = [example.inputs for example in job.valid.examples]
     scores = score_windows(job.engine, job.valid.windows, inputs)
     return marked_score(job.task, job.valid, scores)

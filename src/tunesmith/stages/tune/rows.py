@@ -16,6 +16,7 @@ import torch
 from tunesmith.core.examples import Example
 from tunesmith.model.batching import Batch, collate
 from tunesmith.model.encoding import ENCODE_ROWS
+from tunesmith.model.encoding_writing import written_ids
 from tunesmith.model.windows import FlatWindows
 from tunesmith.store.scratch import ScratchArray
 from tunesmith.tasks.task import Task
@@ -27,7 +28,8 @@ class Rows:
 
     `targets` holds one entry a window, (N,) indices or (N, C) of 0..1, or for word inputs one index
     for each word a window answers for, window after window; for questions (N, 2) which of the
-    window's entries an answer begins and ends at. `lengths` (N,) counts the tokens of each window.
+    window's entries an answer begins and ends at. Texts to be written are in the windows, and
+    `targets` is empty. `lengths` (N,) counts the tokens of each window, those written too.
     """
 
     examples: Sequence[Example]
@@ -44,7 +46,10 @@ class Rows:
         """
         chosen = [self.windows[index] for index in indices]
         batch = collate(chosen, pad_id=self.pad_id)
-        batch["targets"] = torch.from_numpy(self._targets_of(indices))
+        targets = written_ids(chosen) if self.windows.taught is not None else None
+        batch["targets"] = torch.from_numpy(
+            self._targets_of(indices) if targets is None else targets
+        )
         if not self.windows.has_words and any(window.share != 1.0 for window in chosen):
             batch["shares"] = torch.tensor([window.share for window in chosen])
         return batch
@@ -75,10 +80,14 @@ def make_rows(
 ) -> Rows:
     """Return examples whose windows are known as what a head is trained on, the examples read once.
 
-    Windows that show no word to answer for are left out. Of recommendations the windows are those
-    of the items, and nothing but the events says what came next.
+    Windows that show no word to answer for, or have no text to teach, are left out. Of
+    recommendations the windows are those of the items, and nothing but the events says what came
+    next.
     """
-    if task.head == "recommend":
+    if windows.taught is not None:
+        windows = windows.take(np.flatnonzero(windows.taught))
+        targets = np.empty(0, dtype=np.int64)
+    elif task.head == "recommend":
         targets = np.empty(0, dtype=np.int64)
     elif windows.has_ends:
         targets = _stretch_targets(task, examples, windows)
@@ -90,7 +99,7 @@ def make_rows(
         targets = _text_targets(task, examples)
         if len(windows) != len(examples):
             targets = targets[windows.rows]
-    return Rows(examples, windows, windows.lengths, targets, pad_id)
+    return Rows(examples, windows, windows.costs, targets, pad_id)
 
 
 def _text_targets(task: Task, examples: Sequence[Example]) -> np.ndarray:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
 import torch
 
 from tunesmith.core.pretraining import CausalText, ContrastedText, DenoisedText, MaskedText
+from tunesmith.model.encoding_writing import close_gaps
 from tunesmith.stages.tune.pretraining.batches import make_loader
 from tunesmith.stages.tune.pretraining.run import PretrainingJob
 
@@ -18,7 +18,6 @@ WRITTEN_TOKENS = 60
 SHOWN_TOKENS = 64
 TEMPERATURE, CHOICES = 0.8, 50
 NEIGHBOUR_TEXTS = 256
-_CHINESE_GAP = re.compile(r" (?=[\u3000-\u9fff\uff00-\uffef])|(?<=[\u3000-\u9fff\uff00-\uffef]) ")
 
 
 def make_samples(job: PretrainingJob) -> list[dict[str, Any]]:
@@ -114,7 +113,7 @@ def _text(job: PretrainingJob, ids: torch.Tensor) -> str:
     tokenizer = job.vocabulary.tokenizer
     hidden = [number for number in tokenizer.all_special_ids if number != tokenizer.mask_token_id]
     kept = [number for number in ids.tolist() if number not in hidden]
-    return _CHINESE_GAP.sub("", tokenizer.decode(kept, skip_special_tokens=False)).strip()
+    return close_gaps(tokenizer.decode(kept, skip_special_tokens=False)).strip()
 
 
 def _words(job: PretrainingJob, ids: torch.Tensor) -> list[str]:

@@ -1,0 +1,96 @@
+"""Texts that a model writes, and how probable it finds texts: both in batches counted in tokens."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from tunesmith.model.batching import Batch, collate, move, plan_batches
+from tunesmith.model.device import autocast
+from tunesmith.model.encoding_writing import with_written, written_ids
+from tunesmith.model.framing import Window
+from tunesmith.model.heads.generate import limit_written
+from tunesmith.model.windows import FlatWindows
+
+if TYPE_CHECKING:
+    from tunesmith.runtime.engine import Engine
+
+WRITING_TOKENS = 4096
+"""Tokens of all beams that are written from at a time: each keeps its keys and values."""
+
+READING_TOKENS = 4096
+"""Tokens of a batch whose every token is guessed at once."""
+
+
+def write_windows(engine: Engine, windows: Sequence[Window], *, rows: int) -> list[np.ndarray]:
+    """Return (T, 2) for each row: the tokens written and the log-probability of each.
+
+    What is written from the stretches of a long row stands end to end.
+    """
+    lengths = np.array([len(window.ids) for window in windows], dtype=np.int64)
+    budget = max(1, WRITING_TOKENS // engine.decoding.beams)
+    found: list[np.ndarray] = [np.empty((0, 2))] * len(windows)
+    with _at_rest(engine.model):
+        for indices in plan_batches(lengths, batch_tokens=budget):
+            chosen = [windows[index] for index in indices]
+            for index, written in zip(indices, _write(engine, chosen), strict=True):
+                found[index] = written
+    parts: list[list[np.ndarray]] = [[] for _ in range(rows)]
+    for window, written in zip(windows, found, strict=True):
+        parts[window.row].append(written)
+    return [np.concatenate([np.empty((0, 2)), *own]) for own in parts]
+
+
+def mean_log_probability(engine: Engine, windows: FlatWindows) -> float:
+    """Return the mean log-probability of all tokens that training windows teach to write."""
+    total, count = 0.0, 0
+    with _at_rest(engine.model):
+        for indices in plan_batches(windows.costs, batch_tokens=READING_TOKENS):
+            values = _log_probabilities(engine, [windows[index] for index in indices])
+            total, count = total + float(values.sum(dtype=np.float64)), count + len(values)
+    return total / count if count else 0.0
+
+
+def _write(engine: Engine, windows: Sequence[Window]) -> Iterator[np.ndarray]:
+    """Yield (T, 2) what is written from each window, tokens beside their log-probabilities.
+
+    Those are read off the model itself, in one pass over the whole texts: beams and forbidden
+    repetitions change what `generate` calls a score.
+    """
+    most = limit_written(engine.model, engine.reading, engine.decoding.max_new_tokens)
+    with autocast(engine.device, engine.precision):
+        ids = engine.model.write(_batch(engine, windows), engine.decoding, most=most)
+    writing = engine.model.writing
+    read = [with_written(window, own, writing) for window, own in zip(windows, ids, strict=True)]
+    values = _log_probabilities(engine, read)
+    edges = np.cumsum([len(own) for own in ids])[:-1]
+    for own, scores in zip(ids, np.split(values, edges), strict=True):
+        yield np.stack([own.astype(np.float64), scores], axis=1)
+
+
+def _log_probabilities(engine: Engine, windows: Sequence[Window]) -> np.ndarray:
+    """Return (N,) float64 of each token that is written in the windows, given all before it."""
+    targets = torch.from_numpy(written_ids(windows)).to(engine.device)
+    with torch.inference_mode(), autocast(engine.device, engine.precision):
+        logits = engine.model(_batch(engine, windows))
+    chosen = logits.gather(1, targets[:, None])[:, 0] - logits.logsumexp(dim=1)
+    return chosen.double().cpu().numpy()
+
+
+def _batch(engine: Engine, windows: Sequence[Window]) -> Batch:
+    return move(collate(windows, pad_id=engine.tokenizer.pad_token_id), engine.device)
+
+
+@contextlib.contextmanager
+def _at_rest(model: Any) -> Iterator[None]:
+    """Let a model compute without dropout; it leaves in the mode it came in."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
