@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import secrets
+import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +32,9 @@ from sqlalchemy.schema import CreateTable
 from tunesmith.core.errors import NotFoundError, ResourceError
 
 SCHEMA_VERSION = 1
+LOCK_SECONDS = 30
+"""How long a writer waits for another."""
+
 _METADATA = MetaData()
 _RUNS = Table(
     "runs",
@@ -79,7 +84,7 @@ class RunLog:
         Raises `ResourceError` where the file cannot be used.
         """
         self._path = path
-        self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+        self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": LOCK_SECONDS})
         event.listen(self._engine, "connect", _set_pragmas)
         with self._connected() as connection:
             for table in _METADATA.sorted_tables:  # several processes may be making the file
@@ -196,7 +201,16 @@ def _is_alive(process: int) -> bool:
 
 
 def _set_pragmas(connection: Any, _: Any) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
+    """Make the file log ahead. SQLite waits for no lock while it switches, so this does."""
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
     connection.execute("PRAGMA synchronous=NORMAL")
 
 

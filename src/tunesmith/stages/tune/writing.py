@@ -32,7 +32,7 @@ def choose_decoding(
     for a task that writes nothing, and `DataError` where no row of a split fits the model.
     """
     if not isinstance(model, Writer):
-        if recipe.model_fields_set:
+        if recipe != DecodingRecipe():
             raise SpecError(
                 f"`decoding` is for tasks whose answer is written; {task.kind} is not",
                 hint="leave out the settings of `decoding`",
