@@ -5,10 +5,11 @@ They hold settings only; `stages/tune/` is the one place that matches on them.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from tunesmith.core.deltas import AdaLora, BitFit, Freeze, Ia3, Lora
 from tunesmith.core.spec import Part
 
 
@@ -21,6 +22,8 @@ class Full(Part):
     head_start: Literal["auto", "probe", "random"] = "auto"
     """How the head begins: fitted on the frozen vectors first (Kumar et al. 2022, LP-FT), at
     random, or (auto) fitted for texts and at random for words."""
+
+    learning_rate: ClassVar[float] = 1e-4
 
 
 class Probe(Part):
@@ -62,7 +65,12 @@ class Extractive(Part):
     """Inverse regularisation strength (C) of the regression."""
 
 
-METHODS = {method.model_fields["name"].default: method for method in (Full, Probe, Extractive)}
+METHODS = {
+    method.model_fields["name"].default: method
+    for method in (Full, Probe, Extractive, Lora, AdaLora, Ia3, BitFit, Freeze)
+}
+DELTAS = frozenset({"lora", "adalora", "ia3", "bitfit", "freeze"})
+"""Methods whose delta is kept in the bundle, beside the whole model."""
 
 
 def named(value: Any, default: str) -> Any:
@@ -75,7 +83,7 @@ def named(value: Any, default: str) -> Any:
 
 
 Method = Annotated[
-    Full | Probe | Extractive,
+    Full | Probe | Extractive | Lora | AdaLora | Ia3 | BitFit | Freeze,
     Field(discriminator="name"),
     BeforeValidator(lambda value: named(value, default="full")),
 ]

@@ -20,13 +20,17 @@ from tunesmith.model.packed_layer import LayerSettings, LayerWeights, Layout, Pa
 
 
 def can_pack(encoder: Any) -> bool:
-    """Tell whether `packed_layer` computes this encoder: its family, on a CPU, with GELU."""
+    """Tell whether `packed_layer` computes this encoder: its family, on a CPU, with GELU.
+
+    A delta that is more than another weight makes its encoder `is_plain`.
+    """
     config = encoder.config
     return (
         is_bert_encoder(config)
         and config.hidden_act == "gelu"
         and getattr(config, "position_embedding_type", "absolute") in {None, "absolute"}
         and encoder.embeddings.word_embeddings.weight.device.type == "cpu"
+        and not getattr(encoder, "is_plain", False)
     )
 
 
@@ -139,13 +143,21 @@ def _settings(encoder: Any, layer: Any, precision: torch.dtype) -> LayerSettings
 def _weights(layer: Any) -> LayerWeights:
     attention = layer.attention
     linears = (attention.self.query, attention.self.key, attention.self.value)
-    first = [tensor for linear in linears for tensor in (linear.weight, linear.bias)]
-    rest = [
-        tensor
-        for module in (
-            attention.output.dense, attention.output.LayerNorm,
-            layer.intermediate.dense, layer.output.dense, layer.output.LayerNorm,
-        )
-        for tensor in (module.weight, module.bias)
-    ]  # fmt: skip
-    return LayerWeights(*first, *rest)
+    norm, last_norm = attention.output.LayerNorm, layer.output.LayerNorm
+    return LayerWeights(
+        *(tensor for linear in linears for tensor in _affine(linear)),
+        *_affine(attention.output.dense),
+        *(norm.weight, norm.bias),
+        *_affine(layer.intermediate.dense),
+        *_affine(layer.output.dense),
+        *(last_norm.weight, last_norm.bias),
+    )
+
+
+def _affine(linear: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return weight and bias of a linear layer, with what a delta makes of them."""
+    if not hasattr(linear, "base_layer"):
+        return linear.weight, linear.bias
+    from tunesmith.model.low_rank import effective  # noqa: PLC0415 (imports peft)
+
+    return effective(linear)

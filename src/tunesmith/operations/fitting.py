@@ -27,6 +27,7 @@ from tunesmith.operations.companions import (
     refuse_contradictions,
     text_companion,
 )
+from tunesmith.operations.deltas import attach_delta, settle_delta, with_own_rate
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.preparing import Prepared, prepare_sound
 from tunesmith.operations.tokens import Tokens
@@ -82,7 +83,7 @@ def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
     """Return the result of tuning as `spec` says, after the bundle was written."""
     started = time.perf_counter()
     out = spec.folder
-    spec = spec.model_copy(update={"out": str(out)})
+    spec = with_own_rate(spec.model_copy(update={"out": str(out)}))
     cache = session.workspace.tokens if spec.training.token_cache else None
     refuse_contradictions(spec)
     tokens = Tokens(session.emit, cache)
@@ -147,7 +148,9 @@ def _tune(
 
 def _make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: str) -> Job:
     task, reading, backbone = prepared.task, prepared.reading, prepared.backbone
-    model = _new_model(spec, prepared).to(session.device)
+    model = _new_model(spec, prepared)
+    delta = attach_delta(model, spec, session)
+    model.to(session.device)
     if isinstance(model, Writer):
         suit_attention(model.whole, session.device)
     rows = {split: _rows(prepared, split) for split in ("train", "valid")}
@@ -168,6 +171,7 @@ def _make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: st
         resume=spec.resume,
         emit=session.emit,
         recommend=spec.recommend,
+        delta=delta,
     )
 
 
@@ -219,6 +223,7 @@ def _write(session: Session, tuned: Tuned) -> Bundle:
     """Mark the tuned model with the engine that will serve it (float32) and write the bundle."""
     spec, prepared, job = tuned.spec, tuned.prepared, tuned.job
     engine = replace(job.engine, precision="fp32")
+    delta = settle_delta(job, prepared.backbone.card, emit=session.emit)
     split = "test" if prepared.splits.test else "valid"
     examples = getattr(prepared.splits, split)
     session.emit(Said(f"evaluating on {len(examples):,} {split} rows"))
@@ -231,11 +236,13 @@ def _write(session: Session, tuned: Tuned) -> Bundle:
     if split == "valid":
         notes += _finish(tuned)
     report = make_report(marked, _background(tuned, split=split, notes=notes))
-    manifest = _manifest(tuned)
+    manifest = {**_manifest(tuned), "delta": delta.facts if delta else None}
 
     def fill(folder: Path) -> None:
         save_weights(folder / "model", engine)
         write_attachments(folder, engine.task)
+        if delta is not None:
+            delta.write(folder / "delta")
         engine.tokenizer.save_pretrained(folder / "model")
         write_report(folder, report, marked, language=spec.language)
         canary = make_canary(engine, sample_examples(examples, CANARY_ROWS, seed=spec.seed))

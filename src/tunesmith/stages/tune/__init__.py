@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from tunesmith.core.deltas import AdaLora, BitFit, Freeze, Ia3, Lora
 from tunesmith.core.methods import Extractive, Full, Method, Probe
 from tunesmith.stages.tune.decision import settle
 from tunesmith.stages.tune.extractive import fit_extractive
+from tunesmith.stages.tune.frozen import encoder_layers
 from tunesmith.stages.tune.full import fit_full
 from tunesmith.stages.tune.job import Fitted, Job
 from tunesmith.stages.tune.probe import fit_probe
@@ -22,6 +26,10 @@ def fit_method(job: Job, method: Method) -> Fitted:
             fitted = fit_probe(job, method)
         case Extractive():
             fitted = fit_extractive(job, method)
+        case Freeze():
+            fitted = fit_full(_frozen(job, method), Full())
+        case Lora() | AdaLora() | Ia3() | BitFit():
+            fitted = fit_full(job, Full())
     return conclude(job, fitted)
 
 
@@ -33,3 +41,9 @@ def conclude(job: Job, fitted: Fitted) -> Fitted:
     if fitted.task is None:
         settle(job, fitted)
     return fitted
+
+
+def _frozen(job: Job, method: Freeze) -> Job:
+    """Return a job whose lower layers are frozen: as many as the method says, else half."""
+    layers = method.layers or len(encoder_layers(job.model.encoder)) // 2
+    return replace(job, recipe=job.recipe.model_copy(update={"freeze_layers": layers}))

@@ -1,0 +1,129 @@
+"""Deltas: what a method learns beside a backbone, put in, taken out and written down.
+
+`attach` freezes the backbone and adds what is learned; `merge` puts that into the weights where the
+mathematics allows. The head, which the backbone did not bring, is always trained and always part of
+the delta.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from tunesmith.core.deltas import AdaLora, BitFit, DeltaMethod, Freeze, Ia3, Lora
+from tunesmith.model.heads import HeadModel, head_parameters
+from tunesmith.model.heads.generate import Writer
+
+CONFIG, WEIGHTS, HEAD = "delta.json", "delta.safetensors", "head.safetensors"
+IN_PEFT_FORMAT = frozenset({"lora", "adalora", "ia3"})
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What a method is learning beside a backbone.
+
+    `head` names the parameters that the backbone did not bring; `parameters` counts those it did.
+    `tuner` moves AdaLoRA's ranks.
+    """
+
+    method: DeltaMethod
+    head: tuple[str, ...]
+    parameters: int
+    tuner: Any = None
+
+
+def root_of(model: Any) -> Any:
+    """Return the transformers model that a delta belongs to: with its output layer if it writes."""
+    return model.whole if isinstance(model, Writer) else model.encoder
+
+
+def attach(model: HeadModel, method: DeltaMethod) -> Delta:
+    """Freeze the backbone of `model` and let `method` learn beside it; return what is trained.
+
+    Raises `SpecError` where the architecture does not allow it.
+    """
+    network: Any = model
+    root = root_of(model)
+    own = head_parameters(model)
+    backbone = sum(weight.numel() for weight in root.parameters())
+    head = tuple(
+        name
+        for name, weight in network.named_parameters()
+        if id(weight) in own or ".pooler." in name
+    )
+    tuner = _begin(root, method)
+    for name, weight in network.named_parameters():
+        if name in head:
+            weight.requires_grad_(True)
+    return Delta(method, head, backbone, tuner)
+
+
+def learned_beside(model: HeadModel, delta: Delta) -> dict[str, torch.Tensor]:
+    """Return the trained parameters by name, those of the head left out."""
+    network: Any = model
+    head = set(delta.head)
+    return {
+        name: weight
+        for name, weight in network.named_parameters()
+        if weight.requires_grad and name not in head
+    }
+
+
+def merge(model: HeadModel, delta: Delta) -> None:
+    """Put what was learned into the model's weights, so that plain transformers computes it."""
+    if delta.method.name in IN_PEFT_FORMAT:
+        from tunesmith.model import low_rank  # noqa: PLC0415 (imports peft)
+
+        low_rank.merge(root_of(model))
+
+
+def save_delta(model: HeadModel, delta: Delta, folder: Path, *, base: str, sha256: str) -> int:
+    """Write a delta that is not merged yet into a new folder; return its bytes.
+
+    `base` names the backbone it belongs to, `sha256` says which one that is. LoRA, AdaLoRA and IA3
+    are written as peft reads them.
+    """
+    folder.mkdir()
+    network: Any = model
+    weights = dict(network.named_parameters())
+    save_file({name: _plain(weights[name]) for name in delta.head}, folder / HEAD)
+    beside = learned_beside(model, delta)
+    if delta.method.name in IN_PEFT_FORMAT:
+        from tunesmith.model import low_rank  # noqa: PLC0415 (imports peft)
+
+        low_rank.save_peft(root_of(model), folder, base=base)
+    else:
+        save_file({name: _plain(weight) for name, weight in beside.items()}, folder / WEIGHTS)
+    fields = {
+        "method": delta.method.model_dump(mode="json"),
+        "backbone": {"name": base, "sha256": sha256},
+        "trainable_parameters": sum(weight.numel() for weight in beside.values()),
+        "backbone_parameters": delta.parameters,
+    }
+    (folder / CONFIG).write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def _plain(weight: torch.Tensor) -> torch.Tensor:
+    return weight.detach().cpu().contiguous()
+
+
+def _begin(root: Any, method: DeltaMethod) -> Any:
+    match method:
+        case Lora() | AdaLora() | Ia3():
+            from tunesmith.model import low_rank  # noqa: PLC0415 (imports peft)
+
+            tuner = low_rank.inject(root, method)
+            root.is_plain = low_rank.has_dropout(root)
+            return tuner
+        case BitFit():
+            for name, weight in root.named_parameters():
+                weight.requires_grad_(name.endswith("bias"))
+        case Freeze():
+            pass
+    return None
