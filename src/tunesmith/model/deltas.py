@@ -15,12 +15,23 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from tunesmith.core.deltas import AdaLora, BitFit, DeltaMethod, Freeze, Ia3, Lora
+from tunesmith.core.deltas import (
+    AdaLora,
+    Adapter,
+    BitFit,
+    DeltaMethod,
+    Freeze,
+    Ia3,
+    Lora,
+    Prefix,
+)
 from tunesmith.model.heads import HeadModel, head_parameters
 from tunesmith.model.heads.generate import Writer
 
 CONFIG, WEIGHTS, HEAD = "delta.json", "delta.safetensors", "head.safetensors"
 IN_PEFT_FORMAT = frozenset({"lora", "adalora", "ia3"})
+STAYS_BESIDE = frozenset({"adapter", "prefix"})
+"""Methods whose delta is no other weight of the backbone, so that it cannot be merged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,7 @@ def attach(model: HeadModel, method: DeltaMethod) -> Delta:
         for name, weight in network.named_parameters()
         if id(weight) in own or ".pooler." in name
     )
-    tuner = _begin(root, method)
+    tuner = _begin(network, root, method)
     for name, weight in network.named_parameters():
         if name in head:
             weight.requires_grad_(True)
@@ -113,7 +124,7 @@ def _plain(weight: torch.Tensor) -> torch.Tensor:
     return weight.detach().cpu().contiguous()
 
 
-def _begin(root: Any, method: DeltaMethod) -> Any:
+def _begin(network: Any, root: Any, method: DeltaMethod) -> Any:
     match method:
         case Lora() | AdaLora() | Ia3():
             from tunesmith.model import low_rank  # noqa: PLC0415 (imports peft)
@@ -124,6 +135,12 @@ def _begin(root: Any, method: DeltaMethod) -> Any:
         case BitFit():
             for name, weight in root.named_parameters():
                 weight.requires_grad_(name.endswith("bias"))
+        case Adapter() | Prefix():
+            from tunesmith.model import beside  # noqa: PLC0415 (few need it)
+
+            root.requires_grad_(False)
+            add = beside.add_bottlenecks if isinstance(method, Adapter) else beside.add_prefixes
+            network.beside = add(root, method)  # type: ignore[arg-type]
         case Freeze():
             pass
     return None

@@ -97,6 +97,8 @@ def _climb(
         layer = encoder.encoder.layer[number]
         settings = _settings(encoder, layer, precision)
         hidden = PackedLayer.apply(hidden, layout, settings, *_weights(layer))
+        if hasattr(layer, "beside"):
+            hidden = layer.beside[0](hidden)
     return hidden
 
 
