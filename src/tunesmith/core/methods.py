@@ -9,7 +9,17 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from tunesmith.core.deltas import AdaLora, BitFit, Freeze, Ia3, Lora
+from tunesmith.core.deltas import (
+    AdaLora,
+    Adapter,
+    BitFit,
+    Freeze,
+    Ia3,
+    Lora,
+    Prefix,
+    PTuning,
+    SoftPrompt,
+)
 from tunesmith.core.spec import Part
 
 
@@ -65,12 +75,13 @@ class Extractive(Part):
     """Inverse regularisation strength (C) of the regression."""
 
 
-METHODS = {
-    method.model_fields["name"].default: method
-    for method in (Full, Probe, Extractive, Lora, AdaLora, Ia3, BitFit, Freeze)
+DELTAS = {
+    part.model_fields["name"].default: part
+    for part in (Lora, AdaLora, Ia3, BitFit, Freeze, Adapter, Prefix, SoftPrompt, PTuning)
 }
-DELTAS = frozenset({"lora", "adalora", "ia3", "bitfit", "freeze"})
 """Methods whose delta is kept in the bundle, beside the whole model."""
+
+METHODS = {part.model_fields["name"].default: part for part in (Full, Probe, Extractive)} | DELTAS
 
 
 def named(value: Any, default: str) -> Any:
@@ -83,7 +94,18 @@ def named(value: Any, default: str) -> Any:
 
 
 Method = Annotated[
-    Full | Probe | Extractive | Lora | AdaLora | Ia3 | BitFit | Freeze,
+    Full
+    | Probe
+    | Extractive
+    | Lora
+    | AdaLora
+    | Ia3
+    | BitFit
+    | Freeze
+    | Adapter
+    | Prefix
+    | SoftPrompt
+    | PTuning,
     Field(discriminator="name"),
     BeforeValidator(lambda value: named(value, default="full")),
 ]

@@ -168,7 +168,9 @@ def _attentions(root: nn.Module) -> Iterator[nn.Module]:
     """Yield the self-attentions of a model: what calls transformers' attention functions."""
     for path, module in root.named_modules():
         name = path.rpartition(".")[2]
-        is_whole = any(hasattr(module, part) for part in ("q_proj", "query", "c_attn", "q_lin", "Wqkv"))
+        is_whole = any(
+            hasattr(module, part) for part in ("q_proj", "query", "c_attn", "q_lin", "Wqkv")
+        )
         if is_whole and "cross" not in name and "encoder_attn" not in name:
             yield module
 

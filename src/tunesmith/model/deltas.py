@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
 
 from tunesmith.core.deltas import (
     AdaLora,
@@ -24,13 +26,17 @@ from tunesmith.core.deltas import (
     Ia3,
     Lora,
     Prefix,
+    PTuning,
+    SoftPrompt,
 )
+from tunesmith.core.errors import DataError, SpecError
+from tunesmith.core.methods import DELTAS
 from tunesmith.model.heads import HeadModel, head_parameters
 from tunesmith.model.heads.generate import Writer
 
 CONFIG, WEIGHTS, HEAD = "delta.json", "delta.safetensors", "head.safetensors"
 IN_PEFT_FORMAT = frozenset({"lora", "adalora", "ia3"})
-STAYS_BESIDE = frozenset({"adapter", "prefix"})
+BESIDE: dict[str, Any] = {"adapter": Adapter, "prefix": Prefix}
 """Methods whose delta is no other weight of the backbone, so that it cannot be merged."""
 
 
@@ -71,7 +77,14 @@ def attach(model: HeadModel, method: DeltaMethod) -> Delta:
     for name, weight in network.named_parameters():
         if name in head:
             weight.requires_grad_(True)
-    return Delta(method, head, backbone, tuner)
+    delta = Delta(method, head, backbone, tuner)
+    if not learned_beside(model, delta):
+        raise SpecError(
+            f"the method `{method.name}` must find something to train; a "
+            f"{root.config.model_type} has no biases",
+            hint="--method lora",
+        )
+    return delta
 
 
 def learned_beside(model: HeadModel, delta: Delta) -> dict[str, torch.Tensor]:
@@ -91,6 +104,61 @@ def merge(model: HeadModel, delta: Delta) -> None:
         from tunesmith.model import low_rank  # noqa: PLC0415 (imports peft)
 
         low_rank.merge(root_of(model))
+    elif isinstance(delta.method, SoftPrompt | PTuning):
+        from tunesmith.model import prompt_tokens  # noqa: PLC0415 (few need it)
+
+        prompt_tokens.merge_prompt(root_of(model))
+
+
+def lacks_of(model: HeadModel) -> tuple[str, ...]:
+    """Return the names of the parts that plain transformers does not load."""
+    stands_beside = getattr(model, "beside", None) is not None
+    return (*model.lacks, *((f"delta/{WEIGHTS}",) if stands_beside else ()))
+
+
+def load_delta(model: HeadModel, folder: Path) -> DeltaMethod:
+    """Put what `save_delta` wrote beside the backbone of a new model, and return its method.
+
+    No tensor of the model is written to: those that the delta changes are replaced, so that models
+    may share the others. Raises `DataError` where the files are not a delta of this model.
+    """
+    try:
+        fields = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        method = DELTAS[fields["method"]["name"]](**fields["method"])
+        attach(model, method)
+        state = load_file(folder / HEAD) | _read_learned(model, folder, method)
+        for name, value in state.items():
+            _replace(model, name, value)
+    except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
+        raise DataError(
+            f"a delta must be as it was written, and that of its backbone; {error} ({folder})",
+            hint="copy the bundle again from where it was made, or run `tunesmith fit` again",
+        ) from error
+    return method
+
+
+def _read_learned(network: Any, folder: Path, method: DeltaMethod) -> dict[str, torch.Tensor]:
+    if method.name not in IN_PEFT_FORMAT:
+        return load_file(folder / WEIGHTS)
+    from tunesmith.model import low_rank  # noqa: PLC0415 (imports peft)
+
+    root = root_of(network)
+    path = next(name for name, module in network.named_modules() if module is root)
+    return {f"{path}.{name}": weight for name, weight in low_rank.read_peft(folder).items()}
+
+
+def _replace(network: Any, name: str, value: torch.Tensor) -> None:
+    """Put a tensor in the place of a model's parameter of the same shape."""
+    known = network.get_parameter(name)
+    if known.shape != value.shape:
+        raise ValueError(f"{name} is {tuple(value.shape)}, not {tuple(known.shape)}")
+    path, _, leaf = name.rpartition(".")
+    parent = network.get_submodule(path)
+    new = nn.Parameter(value, requires_grad=False)
+    if isinstance(parent, nn.ParameterDict):
+        parent[leaf] = new
+    else:
+        setattr(parent, leaf, new)
 
 
 def save_delta(model: HeadModel, delta: Delta, folder: Path, *, base: str, sha256: str) -> int:
@@ -141,6 +209,10 @@ def _begin(network: Any, root: Any, method: DeltaMethod) -> Any:
             root.requires_grad_(False)
             add = beside.add_bottlenecks if isinstance(method, Adapter) else beside.add_prefixes
             network.beside = add(root, method)  # type: ignore[arg-type]
+        case SoftPrompt() | PTuning():
+            from tunesmith.model import prompt_tokens  # noqa: PLC0415 (few need it)
+
+            prompt_tokens.learn_prompt(root, method)
         case Freeze():
             pass
     return None

@@ -145,19 +145,19 @@ def _settings(encoder: Any, layer: Any, precision: torch.dtype) -> LayerSettings
 def _weights(layer: Any) -> LayerWeights:
     attention = layer.attention
     linears = (attention.self.query, attention.self.key, attention.self.value)
-    norm, last_norm = attention.output.LayerNorm, layer.output.LayerNorm
-    return LayerWeights(
-        *(tensor for linear in linears for tensor in _affine(linear)),
-        *_affine(attention.output.dense),
-        *(norm.weight, norm.bias),
-        *_affine(layer.intermediate.dense),
-        *_affine(layer.output.dense),
-        *(last_norm.weight, last_norm.bias),
-    )
+    parts = [
+        *linears,
+        attention.output.dense,
+        attention.output.LayerNorm,
+        layer.intermediate.dense,
+        layer.output.dense,
+        layer.output.LayerNorm,
+    ]
+    return LayerWeights._make(tensor for part in parts for tensor in _affine(part))
 
 
 def _affine(linear: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return weight and bias of a linear layer, with what a delta makes of them."""
+    """Return weight and bias of a linear layer or norm, with what a delta makes of them."""
     if not hasattr(linear, "base_layer"):
         return linear.weight, linear.bias
     from tunesmith.model.low_rank import effective  # noqa: PLC0415 (imports peft)

@@ -6,6 +6,7 @@ own format; nothing is trained here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from peft.utils.constants import (
     TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING,
     TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING,
 )
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tunesmith.core.deltas import AdaLora, Ia3, Lora
@@ -26,6 +27,11 @@ from tunesmith.core.errors import SpecError
 
 NAME = "default"
 """What peft calls the one delta of a model, and looks for where none is named."""
+
+PREFIX = "base_model.model."
+"""What stands before every name in peft's files."""
+
+_LEARNED = re.compile(r"\.(lora_[ABE]|lora_magnitude_vector|ia3_l|ranknum)(?=\.|$)")
 
 ATTENTION_NAMES = (
     *("query", "key", "value", "q_proj", "k_proj", "v_proj", "o_proj", "out_proj"),
@@ -56,7 +62,7 @@ def inject(root: nn.Module, method: Lora | AdaLora | Ia3) -> AdaLoraModel | None
 
 def set_steps(tuner: AdaLoraModel, method: AdaLora, steps: int) -> None:
     """Tell AdaLoRA how many steps there are: ranks fall between its warm-up and its settling."""
-    config = tuner.peft_config[NAME]
+    config: Any = tuner.peft_config[NAME]
     config.total_step = steps
     config.tinit = int(method.warmup * steps)
     config.tfinal = min(int(method.settling * steps), max(0, steps - config.tinit - 1))
@@ -122,11 +128,23 @@ def save_peft(root: Any, folder: Path, *, base: str) -> None:
     else:
         state = get_peft_model_state_dict(root, adapter_name=NAME)
     named = {
-        f"base_model.model.{name}": weight.detach().cpu().contiguous()
-        for name, weight in state.items()
+        f"{PREFIX}{name}": weight.detach().cpu().contiguous() for name, weight in state.items()
     }
     config.save_pretrained(str(folder))
     save_file(named, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def read_peft(folder: Path) -> dict[str, torch.Tensor]:
+    """Return what `save_peft` wrote, by the names that its tensors have in a model.
+
+    Raises what safetensors raises where the file is damaged.
+    """
+    state = load_file(folder / "adapter_model.safetensors")
+    named = {}
+    for name, weight in state.items():
+        path = _LEARNED.sub(rf".\1.{NAME}", name.removeprefix(PREFIX))
+        named[f"{path}.weight" if path.endswith(f"vector.{NAME}") else path] = weight
+    return named
 
 
 def has_dropout(root: nn.Module) -> bool:

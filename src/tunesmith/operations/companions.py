@@ -8,6 +8,7 @@ from typing import Any
 
 from tunesmith.core.companions import JointRecipe
 from tunesmith.core.errors import SpecError
+from tunesmith.core.methods import DELTAS
 from tunesmith.model.backbones import Backbone
 from tunesmith.model.heads import HeadModel
 from tunesmith.model.pretraining import text_model_on
@@ -70,6 +71,11 @@ def refuse_contradictions(spec: FitSpec) -> None:
     if beside and spec.method.name == "probe":
         problems.append(
             f"`{'` and `'.join(beside)}` train the encoder; `--method probe` leaves it as it is"
+        )
+    if beside and spec.method.name in DELTAS:
+        problems.append(
+            f"`{'` and `'.join(beside)}` train the encoder; `--method {spec.method.name}` learns "
+            "beside it"
         )
     if beside and spec.task == "recommendation":
         problems.append(f"`{'` and `'.join(beside)}` train the encoder; recommendation leaves it")

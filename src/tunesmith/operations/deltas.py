@@ -16,7 +16,7 @@ from tunesmith.core.events import Event, Said
 from tunesmith.core.methods import DELTAS
 from tunesmith.model.backbones import ModelCard
 from tunesmith.model.batching import move
-from tunesmith.model.deltas import Delta, attach, learned_beside, merge, save_delta
+from tunesmith.model.deltas import BESIDE, Delta, attach, learned_beside, merge, save_delta
 from tunesmith.model.heads import HeadModel
 from tunesmith.operations.fit import FitSpec
 from tunesmith.session import Session
@@ -59,9 +59,8 @@ def attach_delta(model: HeadModel, spec: FitSpec, session: Session) -> Delta | N
     method: DeltaMethod = spec.method  # type: ignore[assignment]
     delta = attach(model, method)
     count = sum(weight.numel() for weight in learned_beside(model, delta).values())
-    session.emit(
-        Said(f"{method.name}: {count:,} of {delta.parameters:,} parameters ({count / delta.parameters:.2%})")
-    )
+    share = count / delta.parameters
+    session.emit(Said(f"{method.name}: {count:,} of {delta.parameters:,} parameters ({share:.2%})"))
     return delta
 
 
@@ -83,13 +82,15 @@ def settle_delta(
     trained = sum(weight.numel() for weight in learned_beside(job.model, delta).values())
     merge(job.model, delta)
     difference = float(np.abs(before - _outputs(job)).max(initial=0.0))
-    emit(Said(f"delta: {size:,} bytes; merged, outputs moved by {difference:.1e}"))
+    is_merged = delta.method.name not in BESIDE
+    how = f"merged, outputs moved by {difference:.1e}" if is_merged else "beside the model"
+    emit(Said(f"delta: {size:,} bytes, {how}"))
     facts = {
         "trainable_parameters": trained,
         "backbone_parameters": delta.parameters,
         "bytes": size,
-        "merged": True,
-        "merge_difference": difference,
+        "merged": is_merged,
+        "merge_difference": difference if is_merged else None,
     }
     return SettledDelta(files, facts)
 

@@ -15,6 +15,7 @@ from tunesmith.core.environment import package_versions
 from tunesmith.core.events import Said
 from tunesmith.data.splits import sample_examples
 from tunesmith.model.backbones import WRITERS
+from tunesmith.model.deltas import lacks_of
 from tunesmith.model.device import Choice, choose_precision, threads
 from tunesmith.model.heads import HeadModel, new_head
 from tunesmith.model.heads.generate import Writer, keep_decoding
@@ -149,10 +150,10 @@ def _tune(
 def _make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: str) -> Job:
     task, reading, backbone = prepared.task, prepared.reading, prepared.backbone
     model = _new_model(spec, prepared)
-    delta = attach_delta(model, spec, session)
-    model.to(session.device)
     if isinstance(model, Writer):
         suit_attention(model.whole, session.device)
+    delta = attach_delta(model, spec, session)
+    model.to(session.device)
     rows = {split: _rows(prepared, split) for split in ("train", "valid")}
     decoding = choose_decoding(
         spec.decoding, rows, task=task, model=model, reading=reading, emit=session.emit
@@ -284,8 +285,8 @@ def _manifest(tuned: Tuned) -> dict[str, Any]:
         "reading": prepared.reading.to_json(),
         "pooling": model.pooling,
         "plain_transformers": {
-            "lacks": list(model.lacks),
-            "note": _plain_note(model.lacks, prepared.reading.writing or prepared.task.head),
+            "lacks": list(lacks_of(model)),
+            "note": _plain_note(lacks_of(model), prepared.reading.writing or prepared.task.head),
         },
         "decoding": tuned.job.engine.decoding.model_dump() if prepared.reading.writing else None,
         "template": None,
@@ -330,7 +331,10 @@ def _plain_note(lacks: tuple[str, ...], family: str) -> str:
     loader = PLAIN_LOADERS.get(family, "AutoModelForSequenceClassification")
     load = f"`{loader}.from_pretrained('model')`"
     if lacks:
-        return f"{load} loads, without {', '.join(lacks)}: {LACKING[family]}"
+        what = LACKING.get(family, "")
+        if any(name.startswith("delta/") for name in lacks):
+            what = f"{what} What was learned stands beside the model in `delta/`.".strip()
+        return f"{load} loads, without {', '.join(lacks)}: {what}"
     if family == "tag":
         return f"{load} gives the same logits; how tags follow each other is in `bundle.json`."
     if family == "embed":

@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tunesmith.core.data_spec import RowsSpec
+from tunesmith.core.deltas import PTuning, SoftPrompt
 from tunesmith.core.errors import DataError, SpecError
 from tunesmith.core.events import Said, Warned
 from tunesmith.core.examples import Example
+from tunesmith.core.methods import Method
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.data.fingerprints import fingerprint_examples
 from tunesmith.data.splits import Splits
@@ -58,7 +60,11 @@ class Prepared:
 
 
 def prepare(
-    spec: RowsSpec, session: Session, *, method: str | None = None, tokens: Tokens | None = None
+    spec: RowsSpec,
+    session: Session,
+    *,
+    method: Method | None = None,
+    tokens: Tokens | None = None,
 ) -> Prepared:
     """Return rows, labelled task, backbone, reading and the findings of the check.
 
@@ -66,7 +72,7 @@ def prepare(
     windows that the check makes of train and valid are kept for tuning.
     """
     task = make_task(spec.task, columns=spec.column, pairs=spec.model.pairs)
-    task = task if method is None else task.with_method(method)
+    task = task if method is None else task.with_method(method.name)
     if isinstance(task, Recommendation):
         require_items(spec)
         task = replace(task, liked=spec.recommend.liked)
@@ -90,7 +96,12 @@ def prepare(
     backbone = session.backbone(
         spec.model.name, revision=spec.model.revision, writes=task.head == "generate"
     )
-    reading = choose_reading(spec.model, backbone, task, method=method)
+    if isinstance(method, SoftPrompt | PTuning):
+        from tunesmith.model.prompt_tokens import with_prompt
+
+        backbone = with_prompt(backbone, method, seed=spec.seed)
+    name = None if method is None else method.name
+    reading = choose_reading(spec.model, backbone, task, method=name)
     if isinstance(task, Recommendation):
         facts = EventFacts(splits, items, item_rows(task, items), task)
         read = read_splits(Splits(facts.texts), backbone, reading, tokens=tokens)
@@ -108,7 +119,7 @@ def prepare(
 
 def prepare_sound(spec: FitSpec, session: Session, *, tokens: Tokens) -> Prepared:
     """Return what `prepare` does, its warnings told. Raises what `refuse_faults` does."""
-    prepared = prepare(spec, session, method=spec.method.name, tokens=tokens)
+    prepared = prepare(spec, session, method=spec.method, tokens=tokens)
     refuse_faults(prepared.findings, spec)
     for finding in prepared.findings:
         if finding.severity == "warning":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tunesmith.core.deltas import AdaLora, BitFit, Freeze, Ia3, Lora
+from tunesmith.core.deltas import Freeze
 from tunesmith.core.methods import Extractive, Full, Method, Probe
 from tunesmith.stages.tune.decision import settle
 from tunesmith.stages.tune.extractive import fit_extractive
@@ -28,7 +28,7 @@ def fit_method(job: Job, method: Method) -> Fitted:
             fitted = fit_extractive(job, method)
         case Freeze():
             fitted = fit_full(_frozen(job, method), Full())
-        case Lora() | AdaLora() | Ia3() | BitFit():
+        case _:
             fitted = fit_full(job, Full())
     return conclude(job, fitted)
 
