@@ -141,7 +141,7 @@ def test_export_of_what_stands_beside_is_refused(tuned, method):
 
 
 def test_delta_beside_another_task_is_refused(tiny_rows, tiny_model, tmp_path):
-    with pytest.raises(SpecError, match="learns beside it"):
+    with pytest.raises(SpecError, match="leaves it as it is"):
         tunesmith.fit(
             str(tiny_rows),
             task="classification",

@@ -131,8 +131,9 @@ class _ExampleReader:
             return example
         if not self.require_gold:
             return replace(example, gold=None)
-        must = f"column `{self._column(self.task.gold_role(values))}` must hold a value"
-        found = "null" if example.gold is None else "an empty value"
+        column = self._column(self.task.gold_role(values))
+        must = f"column `{column}` must hold a value"
+        found = "null" if values.get(column) is None else "an empty value"
         where = str(example.place)
         hint = show_line(example.place.file, example.place.line)
         self._log.add(BadRow(Problem(must, found, where), hint))
