@@ -50,6 +50,7 @@ class Written(Labelled):
     target_words: tuple[str, ...] = ()
 
     selection: ClassVar[str] = "log_probability"
+    beams: ClassVar[int] = 4
     input_roles: ClassVar[tuple[str, ...]]
 
     @property
@@ -71,7 +72,7 @@ class Written(Labelled):
         """Return the example of one row, its gold answer a tuple of references."""
         reader = Reader(row, columns=self.columns, place=place)
         source = reader.text(self.input_roles[0])
-        gold = _read_references(reader, self.gold_roles[0])
+        gold = read_references(reader, self.gold_roles[0])
         if source is None:
             return None, reader.problems
         identity, group = reader.identity(source, gold)
@@ -189,7 +190,7 @@ def _telling(own: Counter[str], other: Counter[str]) -> tuple[str, ...]:
     return tuple(word for word in ranked[:TELLING_WORDS] if own[word] > 2 * other[word])
 
 
-def _read_references(reader: Reader, role: str) -> tuple[str, ...] | None:
+def read_references(reader: Reader, role: str) -> tuple[str, ...] | None:
     """Return the references of a row, or None where it has none.
 
     A text is one reference; a list, also written as JSON in a cell, holds several.

@@ -21,6 +21,7 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "task.recommendation": ("Recommendation", "推荐"),
     "task.summarization": ("Summarization", "文本摘要"),
     "task.translation": ("Translation", "翻译"),
+    "task.generation": ("Replies", "对话回复"),
     "labels": ("{count} labels", "{count} 个标签"),
     "labels.one": ("{count} label", "{count} 个标签"),
     "rows": ("{count} rows", "{count} 行"),
