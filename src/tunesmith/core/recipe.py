@@ -58,6 +58,10 @@ class TrainingRecipe(Part):
     batch_tokens: int = Field(1024, ge=16)
     """Tokens (padding included) of one batch."""
 
+    packing: bool = False
+    """Let several short texts share a row of a batch, without padding, none of which sees another
+    (decoders that go on behind what they read)."""
+
     accumulation: int = Field(1, ge=1)
     """Batches whose gradients are averaged before one optimiser step."""
 

@@ -83,10 +83,8 @@ def answer_ends(tokenizer: Any) -> tuple[int, ...]:
     Raises `SpecError` where the template writes no special token behind an answer.
     """
     messages = (Message("user", PROBE), Message("assistant", PROBE))
-    answer = next(
-        text for text, is_answer in chat_pieces(tokenizer, messages, asks=False) if is_answer
-    )
-    behind = answer.rpartition(PROBE)[2]
+    pieces = chat_pieces(tokenizer, messages, asks=False)
+    behind = next(text for text, is_answer in pieces if is_answer).rpartition(PROBE)[2]
     ids = tokenizer(behind, add_special_tokens=False)["input_ids"]
     special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
     found = next((token for token in ids if token in special), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,6 @@ from tunesmith.measure.scripts import ends_unspaced
 from tunesmith.model.batching import Batch, collate, move, plan_batches
 from tunesmith.model.device import autocast
 from tunesmith.model.encoding import encode_windows
-from tunesmith.model.encoding_chat import count_unread
 from tunesmith.model.encoding_writing import (
     decode_written,
     find_writing_frame,
@@ -67,10 +66,10 @@ def make_text_answer(engine: Engine, scores: np.ndarray, item: Inputs) -> TextAn
     """Return the answer that (T, 2) tokens and their log-probabilities mean."""
     text = _text_of(engine, scores[:, 0].astype(np.int64))
     score = float(scores[:, 1].mean()) if len(scores) else 0.0
-    return TextAnswer(text, score, unread=_unread(engine, item))
+    return TextAnswer(text, score, unread=count_unread_tokens(engine, item))
 
 
-def stream_text(engine: Engine, item: Inputs) -> Iterator[str]:
+def stream_text(engine: Engine, item: Inputs) -> Generator[str]:
     """Yield the answer to one input piece by piece; together they are what `answer` gives.
 
     A piece ends where a word or a Chinese character does, so that none is half of one. Raises
@@ -120,7 +119,8 @@ def _text_of(engine: Engine, ids: np.ndarray) -> str:
     return decode_written(engine.tokenizer, ids, ends=engine.model.ends)
 
 
-def _unread(engine: Engine, item: Inputs) -> int:
+def count_unread_tokens(engine: Engine, item: Inputs) -> int:
+    """Return how many tokens of a conversation its model has no room to read."""
     if not isinstance(item, ChatInput):
         return 0
     frame = find_writing_frame(engine.tokenizer, engine.reading.writing)
@@ -129,12 +129,38 @@ def _unread(engine: Engine, item: Inputs) -> int:
 
 def mean_log_probability(engine: Engine, windows: FlatWindows) -> float:
     """Return the mean log-probability of all tokens that training windows teach to write."""
-    total, count = 0.0, 0
+    total, count = _sum_log_probabilities(engine, windows, windows.costs).sum(axis=0)
+    return float(total / count) if count else 0.0
+
+
+def reference_log_probabilities(engine: Engine, inputs: Sequence[Inputs]) -> np.ndarray:
+    """Return (n, 2) for rows with their references: the summed log-probability, and the tokens.
+
+    `inputs` are what `taught_inputs` gives; a row that does not fit the model has no tokens.
+    """
+    windows = list(encode_windows(engine.tokenizer, inputs, engine.reading))
+    taught = [window for window in windows if len(written_ids([window]))]
+    sums = np.zeros((len(inputs), 2))
+    rows = np.array([window.row for window in taught], dtype=np.int64)
+    costs = np.array([len(window.ids) for window in taught], dtype=np.int64)
+    np.add.at(sums, rows, _sum_log_probabilities(engine, taught, costs))
+    return sums
+
+
+def _sum_log_probabilities(
+    engine: Engine, windows: Sequence[Window], costs: np.ndarray
+) -> np.ndarray:
+    """Return (N, 2) the summed log-probability of what each window teaches, and its tokens."""
+    sums = np.zeros((len(windows), 2))
     with _at_rest(engine.model):
-        for indices in plan_batches(windows.costs, batch_tokens=READING_TOKENS):
-            values = _log_probabilities(engine, [windows[index] for index in indices])
-            total, count = total + float(values.sum(dtype=np.float64)), count + len(values)
-    return total / count if count else 0.0
+        for indices in plan_batches(costs, batch_tokens=READING_TOKENS):
+            chosen = [windows[index] for index in indices]
+            values = _log_probabilities(engine, chosen)
+            counts = [len(written_ids([window])) for window in chosen]
+            rows = np.repeat(indices, counts)
+            np.add.at(sums[:, 0], rows, values)
+            sums[indices, 1] = counts
+    return sums
 
 
 def _write(engine: Engine, windows: Sequence[Window]) -> Iterator[np.ndarray]:

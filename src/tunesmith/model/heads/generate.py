@@ -64,6 +64,8 @@ class Writer(nn.Module):
         """Return (N, V) float32 logits at `places` (N,), teacher forced; no other is computed."""
         mask = batch["attention_mask"]
         inputs: dict[str, Any] = {"attention_mask": None if bool(mask.all()) else mask}
+        if "position_ids" in batch:  # of several texts in a row; a mask would hide where each ends
+            inputs = {"attention_mask": None, "position_ids": batch["position_ids"]}
         if "written_ids" in batch:
             inputs["decoder_input_ids"] = self._shifted(batch["written_ids"])
         with _only_at(self.linear, batch["places"]):

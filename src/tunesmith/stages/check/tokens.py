@@ -114,10 +114,9 @@ def count_frame(tokenizer: Any, examples: Sequence[Example], reading: Reading) -
     """Return the special tokens around a row's texts; a template writes its own among them."""
     if not reading.writing:
         return len(find_frame(tokenizer))
-    is_chat = len(examples) > 0 and isinstance(examples[0].inputs, ChatInput)
-    return (
-        0 if is_chat and reading.writing == "causal" else frame_length(tokenizer, reading.writing)
-    )
+    if reading.writing == "causal" and examples and isinstance(examples[0].inputs, ChatInput):
+        return 0
+    return frame_length(tokenizer, reading.writing)
 
 
 def join_figures(parts: Sequence[TokenFigures]) -> TokenFigures:

@@ -116,6 +116,7 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "measure.bleu": ("BLEU", "BLEU"),
     "measure.chrf": ("chrF", "chrF"),
+    "measure.perplexity": ("Perplexity of the references", "参考文本的困惑度"),
     "measure.log_probability": ("Log-probability of a token", "每个词元的对数概率"),
     "notes": ("Notes", "说明"),
     "classes": ("Per class", "各类别表现"),
