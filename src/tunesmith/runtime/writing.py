@@ -18,6 +18,7 @@ from tunesmith.measure.scripts import ends_unspaced
 from tunesmith.model.batching import Batch, collate, move, plan_batches
 from tunesmith.model.device import autocast
 from tunesmith.model.encoding import encode_windows
+from tunesmith.model.encoding_chat import count_unread
 from tunesmith.model.encoding_writing import (
     decode_written,
     find_writing_frame,

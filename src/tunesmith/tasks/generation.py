@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 from tunesmith.core.answers import TextAnswer
 from tunesmith.core.errors import Problem
-from tunesmith.core.examples import ChatInput, Example, Message, Place
+from tunesmith.core.examples import ChatInput, Example, Inputs, Message, Place
 from tunesmith.measure.intervals import bootstrap_measures
 from tunesmith.measure.means import mean_statistics
 from tunesmith.measure.reading import reading_marks
@@ -75,14 +75,14 @@ class Generation(Written):
             return None, reader.problems
         return Example(identity, inputs, gold, place, group), []
 
-    def inputs_of(self, text: str) -> ChatInput:
+    def inputs_of(self, text: str) -> Inputs:
         """Return a bare text as what a user says; one that writes messages as JSON, as those."""
         row = _written_row(text)
         if row is None:
             return ChatInput((Message("user", text),))
-        return read_inputs(self, row)  # type: ignore[return-value]
+        return read_inputs(self, row)
 
-    def input_fields(self, inputs: ChatInput) -> dict[str, Any]:
+    def input_fields(self, inputs: Any) -> dict[str, Any]:
         """Return the messages, role and content each."""
         return {"messages": [message._asdict() for message in inputs.messages]}
 
@@ -121,7 +121,7 @@ class Generation(Written):
         """Return False: roles say who speaks."""
         return False
 
-    def ask(self, inputs: ChatInput) -> str:
+    def ask(self, inputs: Any) -> str:
         """Return the conversation, and who has the turn."""
         return f"{inputs.text}\nassistant:"
 

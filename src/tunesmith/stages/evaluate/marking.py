@@ -96,7 +96,7 @@ def _with_perplexity(
         return {"perplexity": math.exp(min(-total / max(count, 1), LARGEST_LOG))}
 
     measures = bootstrap_measures(
-        statistic, len(examples), unit="per token", count=int(sums[:, 1].sum()), seed=seed
+        statistic, len(examples), unit="choices", count=int(sums[:, 1].sum()), seed=seed
     )
     return replace(marks, measures={**marks.measures, **measures})
 
