@@ -112,7 +112,7 @@ def test_first_token_of_a_cut_window_is_never_guessed(tiny_decoder):
     assert len(window.guessed) == len(window.ids) - 1
 
 
-def test_answers_end_where_the_template_says(tiny_decoder, tiny_writer):
+def test_answers_end_where_the_template_says(tiny_decoder):
     made = Made(tiny_decoder, "causal")
     assert made.model.ends == (made.tokenizer.sep_token_id,)
     other = load_backbone(str(tiny_decoder), writes=True)

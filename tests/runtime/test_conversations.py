@@ -1,4 +1,4 @@
-"""Replies: piece by piece the same text, drawn the same whatever stands beside, as plain transformers."""
+"""Replies: the same piece by piece, drawn alike in any batch, and as plain transformers writes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def reciter(engine, tokenizer):
     ids = [*tokenizer(REPLY, add_special_tokens=False)["input_ids"], end, 7, 7]
     model = Writer(engine.model.whole)
 
-    def say(module, inputs, output):  # the logits of the next token, by how many were written
+    def say(_, __, output):  # the logits of the next token, by how many were written
         said = counts["said"]
         counts["said"] += 1
         output[:, -1] = 0.0

@@ -1,4 +1,4 @@
-"""Conversations as rows: how they may be written, what is wrong with them, how replies are marked."""
+"""Conversations as rows: how they are written, what is wrong with them, how replies are marked."""
 
 from __future__ import annotations
 
