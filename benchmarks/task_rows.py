@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -130,13 +130,18 @@ def multi30k_rows(split: str) -> Iterator[Row]:
         yield {"source": source, "target": target}
 
 
-def write_sides(rows: Iterable[Row], folder: Path) -> None:
-    """Write all sources as one text and all targets as another, a line each."""
+def write_sides(rows: Iterable[Row], folder: Path, *, roles: Sequence[str]) -> None:
+    """Write all texts of each role as one text, a line each, or a paragraph where they have lines.
+
+    Of several references it is the first.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     own = list(rows)
-    for side in ("source", "target"):
-        text = "\n".join(row[side] for row in own)
-        (folder / f"{side}.txt").write_text(f"{text}\n", encoding="utf-8")
+    for role in roles:
+        texts = [row[role] if isinstance(row[role], str) else row[role][0] for row in own]
+        between = "\n\n" if any("\n" in text for text in texts) else "\n"
+        text = between.join(texts)
+        (folder / f"{role}.txt").write_text(f"{text}\n", encoding="utf-8")
 
 
 def write_splits(rows: Callable[[str], Iterator[Row]], folder: Path) -> None:

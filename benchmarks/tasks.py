@@ -40,7 +40,7 @@ import tunesmith
 class Case:
     """One data set: its rows, its task, the recipes tried on it and the measures told.
 
-    `writer` is how the model that writes is made, vocabulary and shape alone, of the training rows.
+    `writer` is how the model that writes is made of the training rows and no other text.
     """
 
     task: str
@@ -50,6 +50,18 @@ class Case:
     items: Callable[[], Iterator[Row]] | None = None
     writer: dict[str, Any] | None = None
 
+
+ROUGE = (
+    *(
+        f"{prefix}rouge_{variant}"
+        for prefix in ("", "mean_", "lead_", "lead_mean_")
+        for variant in "12l"
+    ),
+    *(f"rouge_{variant}_over_lead" for variant in "12l"),
+)
+
+ROLES = {"translation": ("source", "target"), "summarization": ("document", "summary")}
+"""The columns whose texts a model that writes is made of."""
 
 CASES = {
     "stsb": Case(
@@ -85,17 +97,39 @@ CASES = {
     "dialogsum": Case(
         "summarization",
         dialogsum_rows,
-        (
-            *(
-                f"{prefix}rouge_{variant}"
-                for prefix in ("", "mean_", "lead_", "lead_mean_")
-                for variant in "12l"
-            ),
-            *(f"rouge_{variant}_over_lead" for variant in "12l"),
-        ),
+        ROUGE,
         {
             "extractive": {"method": "extractive"},
             "extractive, nothing fitted": {"method": {"name": "extractive", "scorer": "centroid"}},
+        },
+    ),
+    "dialogsum_written": Case(
+        "summarization",
+        dialogsum_rows,
+        ROUGE,
+        {
+            "written, from scratch": {
+                "method": "full",
+                "model": {"long_text": "truncate", "dropout": 0.2},
+                "training": {
+                    "epochs": 4,
+                    "batch_tokens": 4096,
+                    "learning_rate": 1e-3,
+                    "label_smoothing": 0.1,
+                    "warmup_ratio": 0.1,
+                    "schedule": "cosine",
+                    "patience": 0,
+                },
+                "decoding": {"beams": 4, "no_repeat_ngram": 3},
+            }
+        },
+        writer={
+            "objective": "seq2seq",
+            "size": "tiny",
+            "shape": {"hidden_size": 128, "layers": 6, "heads": 4, "feed_forward": 256},
+            "tokenizer": {"size": 5000},
+            "reading": {"window_tokens": 256},
+            "training": {"epochs": 1},
         },
     ),
     "multi30k": Case(
@@ -137,7 +171,8 @@ def main() -> None:
             if case.items is not None:
                 write_rows(case.items(), Path(folder, "items.jsonl"))
             if case.writer is not None:
-                write_sides(case.rows("train"), Path(folder, "text"))
+                roles = ROLES[case.task]
+                write_sides(case.rows("train"), Path(folder, "text"), roles=roles)
                 tunesmith.pretrain(f"{folder}/text", out=f"{folder}/writer", **case.writer)
             for recipe, settings in case.recipes.items():
                 _measure(name, case, recipe, settings, folder=folder)
@@ -150,7 +185,8 @@ def _measure(name: str, case: Case, recipe: str, settings: dict[str, Any], *, fo
     if case.items is not None:
         settings = {"items": f"{folder}/items.jsonl", **settings}
     if case.writer is not None:
-        settings = {"model": {"name": f"{folder}/writer/backbone", "dropout": 0.3}, **settings}
+        own = {"name": f"{folder}/writer/backbone", "dropout": 0.3, **settings.get("model", {})}
+        settings = {**settings, "model": own}
     tuned = tunesmith.fit(
         f"{folder}/data", task=case.task, out=f"{folder}/run", overwrite=True, **settings
     )

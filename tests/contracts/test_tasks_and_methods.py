@@ -95,6 +95,16 @@ def _summarization(number):
     return {"document": "\n".join(turns), "summary": f"refund it {second} {number}"}
 
 
+def _written_summary(number):
+    word = ("good", "bad", "late")[number % 3]
+    turns = [
+        f"#A#: where is order {number}?",
+        f"#B#: the card is {word}.",
+        "#A#: please refund it.",
+    ]
+    return {"document": "\n".join(turns), "summary": f"refund it to the {word} card please"}
+
+
 def _translation(number):
     word = ("good", "bad", "late")[number % 3]
     return {"source": f"card {number} is {word}", "target": f"it is the {word} order to refund"}
@@ -119,19 +129,23 @@ ROWS = {
     "choice": _choice,
     "recommendation": _recommendation,
     "summarization": _summarization,
+    "summarization written": _written_summary,
+    "summarization causal": _written_summary,
     "translation": _translation,
     "translation causal": _translation,
     "generation": _generation,
     "generation causal": _generation,
 }
-NOT_PROBED = ("qa", "choice", "recommendation", "translation", "generation")
+NOT_PROBED = ("qa", "choice", "recommendation", "summarization", "translation", "generation")
 MODELS = {
+    "summarization written": "tiny_writer",
+    "summarization causal": "tiny_decoder",
     "translation": "tiny_writer",
     "translation causal": "tiny_decoder",
     "generation": "tiny_writer",
     "generation causal": "tiny_decoder",
 }
-"""The fixture of the model that is tuned, where it is not `tiny_model`."""
+"""The fixture of the model that is tuned, where it is not `tiny_model`: of what writes."""
 
 EPOCHS = dict.fromkeys(MODELS, 24)
 NUMBERS = ("score", "confidence", "confidences", "scores", "null_probability", "entities")
@@ -139,7 +153,7 @@ EVERY_PAIR = [
     (task, method)
     for task in ROWS
     for method in METHODS
-    if (method == "extractive") == (task == "summarization")
+    if (task == "summarization") == (method == "extractive")
     if not (method == "probe" and task.partition(" ")[0] in NOT_PROBED)
 ]
 
@@ -254,7 +268,8 @@ def test_answers_do_not_depend_on_the_order_of_the_rows(fitted, task, method):
     ("task", "method", "said"),
     [
         ("classification", "extractive", "extractive"),
-        ("summarization", "full", "extractive"),
+        ("summarization", "full", "a model that writes the summaries; `minilm` is an encoder"),
+        ("summarization", "probe", "makes no summary"),
         ("translation", "extractive", "extractive"),
         ("translation", "probe", "a probe .* writes no text"),
         ("generation", "probe", "a probe .* writes no text"),

@@ -11,12 +11,12 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 import tunesmith
 from tunesmith.core.answers import TextAnswer
-from tunesmith.core.errors import SpecError
-from tunesmith.core.examples import TextInput, WritingInput
+from tunesmith.core.errors import DataError, SpecError
+from tunesmith.core.examples import Example, Place, TextInput, WritingInput
 from tunesmith.core.recipe import DecodingRecipe
 from tunesmith.model.encoding import encode_windows
 from tunesmith.model.windows import FlatWindows, pack_windows
-from tunesmith.runtime.canary import canary_difference
+from tunesmith.runtime.canary import canary_difference, make_canary
 from tunesmith.runtime.engine import answer
 from tunesmith.runtime.loading import load_engine, with_decoding
 from tunesmith.runtime.writing import mean_log_probability
@@ -129,6 +129,36 @@ def test_long_source_is_answered_stretch_by_stretch(engine):
     (first,) = answer(engine, [TextInput(words[: len(words) // 2])])
     assert isinstance(long, TextAnswer)
     assert len(long.text.split()) > len(first.text.split())
+
+
+@pytest.mark.parametrize("blank", ["", " \n\t ", "\u3000"])
+def test_nothing_is_written_from_a_text_without_a_word(engine, blank):
+    alone, (first, between, last) = (
+        list(answer(engine, map(TextInput, texts)))
+        for texts in ([blank], [TEXTS[0], blank, TEXTS[1]])
+    )
+    assert alone == [between] == [TextAnswer("", 0.0)]
+    assert [first.text, last.text] == [
+        found.text for found in answer(engine, map(TextInput, TEXTS[:2]))
+    ]
+
+
+def test_canary_may_hold_a_text_without_a_word(engine, tmp_path):
+    inputs = [TextInput(""), TextInput(TEXTS[0])]
+    rows = [Example(str(at), item, None, Place("x", at)) for at, item in enumerate(inputs)]
+    path = tmp_path / "canary.jsonl"
+    path.write_text(make_canary(engine, rows), "utf-8")
+    assert canary_difference(engine, path) < 1e-4
+
+
+def test_file_whose_targets_are_empty_is_answered_and_not_marked(fitted, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("source,target\norder 1 is bad,\n,\n", "utf-8")
+    own, blank = tunesmith.predict(str(fitted.bundle), data=str(path)).predictions
+    assert own["written"]
+    assert blank == {"source": "", "written": ""}
+    with pytest.raises(DataError, match=r"column `target` must hold a value"):
+        tunesmith.evaluate(str(fitted.bundle), str(path))
 
 
 def test_canary_sees_another_model_and_other_words(fitted, engine):

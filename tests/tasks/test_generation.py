@@ -82,7 +82,7 @@ def test_rows_of_instructions_are_read_by_the_names_of_their_columns():
         ({"messages": [USER, {**BOT, "content": " "}]}, "`messages[1].content` must hold text"),
         ({"messages": [USER, USER, BOT]}, "`messages[1].role` must be assistant"),
         ({"messages": [USER, BOT], "reply": "x"}, "must have a user's message at the end"),
-        ({"messages": [USER], "reply": ""}, "must hold the text to be written"),
+        ({"messages": [USER], "reply": ["x", ""]}, "must hold a reply, or a list of them"),
         ({"message": [USER]}, "`--column messages=message`"),
     ],
 )

@@ -7,10 +7,11 @@ import pytest
 
 from tunesmith.core.answers import TextAnswer
 from tunesmith.core.errors import SpecError
-from tunesmith.core.examples import Example, Place, SentencesInput
+from tunesmith.core.examples import Example, Place, SentencesInput, TextInput
+from tunesmith.tasks import task_from_json
 from tunesmith.tasks.extraction import FEATURES
 from tunesmith.tasks.sentences import split_sentences
-from tunesmith.tasks.summarization import Summarization, lead_summary
+from tunesmith.tasks.summarization import Summarization, WrittenSummarization, lead_summary
 
 TEXT = "It rains. Ann lost her card. She is sad. A new card comes."
 TASK = Summarization().fitted(most=2, redundancy=0.0, weights=[0.0] * len(FEATURES))
@@ -91,8 +92,45 @@ def test_marks_of_several_references_are_the_best_and_the_mean():
     assert marks.wrong == (1,)
 
 
-def test_other_methods_are_refused_with_the_one_that_serves():
-    with pytest.raises(SpecError) as caught:
-        Summarization().with_method("full")
-    assert caught.value.hint == "--method extractive"
-    assert Summarization().with_method("extractive") == Summarization()
+def test_method_says_how_a_summary_is_made():
+    task = Summarization(columns={"summary": "abstract"})
+    assert task.with_method("extractive") is task
+    written = task.with_method("full")
+    assert written == WrittenSummarization(columns={"summary": "abstract"})
+    assert (written.head, written.selection) == ("generate", "log_probability")
+    assert written.with_method("full") is written
+    assert isinstance(written.inputs_of(TEXT), TextInput)
+
+
+def test_probe_is_refused_with_the_methods_that_serve():
+    with pytest.raises(SpecError, match="makes no summary") as caught:
+        Summarization().with_method("probe")
+    assert "--method extractive" in caught.value.hint
+
+
+def test_bundle_of_an_older_version_is_extractive():
+    fields = {"kind": "summarization", "labels": [], "columns": {}, "most": 2, "redundancy": 0.0}
+    assert task_from_json(fields) == Summarization(most=2, redundancy=0.0)
+
+
+def test_both_ways_are_marked_alike():
+    gold = "Ann lost her card. A new card comes."
+    own, written = row(TEXT, gold), WrittenSummarization()
+    plain = Example("id", written.inputs_of(TEXT), (gold,), Place("rows.jsonl", 7))
+    answers = [TextAnswer("A card comes.", -0.5)]
+    assert written.mark([plain], answers).measures == TASK.mark([own], answers).measures
+
+
+@pytest.mark.parametrize("method", ["extractive", "full"])
+def test_swapped_columns_are_noted_where_most_summaries_are_longer(method):
+    columns = {"document": "talk", "summary": "gist"}
+    task = Summarization(columns=columns).with_method(method)
+    turned = [
+        Example("id", task.inputs_of("Ann lost it."), (TEXT,), Place("rows.jsonl", line))
+        for line in range(3)
+    ]
+    answers = [TextAnswer("Ann.")] * 3
+    (note,) = task.mark(turned, answers).notes
+    assert "3 of 3 rows look as if `document` and `summary` were swapped" in note
+    assert "--column document=gist --column summary=talk" in note
+    assert task.mark([row(TEXT, "Ann lost it.")], answers[:1]).notes == ()

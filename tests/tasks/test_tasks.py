@@ -37,8 +37,10 @@ ROWS = {
     "translation": {"source": "Ann is glad", "target": ["Ann est ravie", "Ann est contente"]},
     "generation": {"messages": [{"role": "user", "content": "Is Ann glad?"}], "reply": ["Yes."]},
 }
-LABELLESS = ("choice", "recommendation", "summarization", "translation", "generation")
-UNSTRATIFIED = ("summarization", "translation", "generation")
+ROWS["summarization written"] = ROWS["summarization"]
+WRITTEN = ("summarization", "summarization written", "translation", "generation")
+LABELLESS = ("choice", "recommendation", *WRITTEN)
+UNSTRATIFIED = WRITTEN
 SELECTIONS = {
     "accuracy",
     "micro_f1",
@@ -49,11 +51,18 @@ SELECTIONS = {
     "rouge_1",
     "log_probability",
 }
-KINDS = pytest.mark.parametrize("kind", sorted(TASKS))
+KINDS = pytest.mark.parametrize("kind", sorted(ROWS))
+
+
+def made(kind: str, **settings) -> Task:
+    """Return a task of the table, or what the method `full` makes of it."""
+    name, _, written = kind.partition(" ")
+    task = make_task(name, **settings)
+    return task.with_method("full") if written else task
 
 
 def learned(kind: str) -> Task:
-    task = make_task(kind)
+    task = made(kind)
     example, _ = task.read(ROWS[kind], place=Place("rows.jsonl", 1))
     if kind == "recommendation":
         return task.with_catalogue(Catalogue(("a", "b"), ("An apple", ""), np.array([1, 0])))
@@ -92,14 +101,14 @@ def bare_text(row: dict, task: Task) -> str:
 
 
 def test_every_task_of_the_table_has_a_row_here():
-    assert set(ROWS) == set(TASKS)
+    assert {made(kind).kind for kind in ROWS} == set(TASKS)
 
 
 @KINDS
 def test_task_keeps_the_contract(kind):
     task = learned(kind)
     assert isinstance(task, Task)
-    assert task.kind == kind
+    assert task.kind == kind.partition(" ")[0]
     assert bool(task.labels) == (kind not in LABELLESS)
     assert task.selection in SELECTIONS
     assert dataclasses.is_dataclass(task)
@@ -113,7 +122,7 @@ def test_task_is_frozen(kind):
 
 @KINDS
 def test_task_through_json_is_the_same(kind):
-    task = learned(kind).with_columns({make_task(kind).input_roles[0]: "body"})
+    task = learned(kind).with_columns({made(kind).input_roles[0]: "body"})
     assert task_from_json(json.loads(json.dumps(task.to_json()))) == task
 
 
@@ -168,16 +177,16 @@ def test_task_asks_with_all_there_is_to_read(kind):
 
 @KINDS
 def test_task_with_columns_lays_them_over_its_own(kind):
-    role = make_task(kind).input_roles[0]
-    task = make_task(kind, columns={role: "body", "id": "key"}).with_columns({role: "content"})
+    role = made(kind).input_roles[0]
+    task = made(kind, columns={role: "body", "id": "key"}).with_columns({role: "content"})
     assert dict(task.columns) == {role: "content", "id": "key"}
 
 
 @KINDS
 def test_task_columns_of_unknown_roles_are_refused_with_the_nearest(kind):
-    role = make_task(kind).input_roles[0]
+    role = made(kind).input_roles[0]
     wrong = f"{role}x"
     with pytest.raises(SpecError) as caught:
-        make_task(kind, columns={wrong: "body"})
+        made(kind, columns={wrong: "body"})
     assert f"got {wrong}" in str(caught.value)
     assert caught.value.hint == f"--column {role}=body"

@@ -44,7 +44,14 @@ def test_target_is_one_reference_or_several(target, gold):
     assert example.gold == gold
 
 
-@pytest.mark.parametrize("target", ["", "  ", [], ["ein Satz", ""], {"de": "ein Satz"}])
+@pytest.mark.parametrize("fields", [{}, {"target": None}, {"target": ""}])
+def test_row_without_a_target_has_no_gold(fields):
+    example, problems = Translation().read({"source": "a", **fields}, place=PLACE)
+    assert not problems
+    assert example.gold is None
+
+
+@pytest.mark.parametrize("target", ["  ", [], ["ein Satz", ""], {"de": "ein Satz"}])
 def test_target_without_a_text_is_a_problem_of_its_row(target):
     example, (problem,) = Translation().read({"source": "a", "target": target}, place=PLACE)
     assert example is None

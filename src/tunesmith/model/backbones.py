@@ -107,6 +107,11 @@ def writing_of(config: Any) -> str:
     return "causal" if writes and not reads_both_sides else ""
 
 
+def find_writing(name: str, *, revision: str | None = None) -> str:
+    """Return how the model of this name writes, as `writing_of` does; no weights are loaded."""
+    return writing_of(load_config(find_model(name, revision=revision).path))
+
+
 def load_whole(auto: Any, folder: Path) -> Any:
     """Return the model in a folder by one of transformers' `AutoModel…` classes, in float32.
 

@@ -22,8 +22,7 @@ from tunesmith.session import Session
 from tunesmith.stages.tune.job import TextCompanion
 from tunesmith.stages.tune.pretraining.batches import make_loader
 from tunesmith.stages.tune.pretraining.windows import TextWindows
-from tunesmith.tasks import TASKS
-from tunesmith.tasks.written import Written
+from tunesmith.tasks import make_task
 
 WINDOW_TOKENS = SHAPES[DEFAULT_SIZE].window_tokens
 
@@ -67,15 +66,16 @@ def refuse_contradictions(spec: FitSpec) -> None:
     """Raise `SpecError` with all that cannot be carried beside the task as `spec` says."""
     problems = []
     beside = [name for name in ("joint", "also") if getattr(spec, name)]
-    if beside and spec.method.name == "probe":
+    if beside and spec.method.name != "full":
         problems.append(
-            f"`{'` and `'.join(beside)}` train the encoder; `--method probe` leaves it as it is"
+            f"`{'` and `'.join(beside)}` train the encoder; `--method {spec.method.name}` leaves "
+            "it as it is"
         )
     if beside and spec.task == "recommendation":
         problems.append(f"`{'` and `'.join(beside)}` train the encoder; recommendation leaves it")
-    kinds = {spec.task, *(other.task for other in spec.also.values())}
-    written = sorted(kind for kind in kinds if issubclass(TASKS[kind], Written))
-    if beside and written:
+    kinds = {spec.task, *(other.task for other in spec.also.values())} if beside else set()
+    written = sorted(kind for kind in kinds if _is_written(kind, spec.method.name))
+    if written:
         problems.append(
             f"`{'` and `'.join(beside)}` share an encoder; a model for {', '.join(written)} is "
             "more than one"
@@ -112,6 +112,11 @@ def text_companion(spec: FitSpec, text: JointText, model: HeadModel) -> TextComp
         load=make_loader(objective, text.windows, text.vocabulary, seed=spec.seed),
         recipe=text.recipe,
     )
+
+
+def _is_written(kind: str, method: str) -> bool:
+    """Tell whether a method makes a task one whose answers a model writes."""
+    return method == "full" and make_task(kind).with_method(method).head == "generate"
 
 
 def _read_text(

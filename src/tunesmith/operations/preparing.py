@@ -16,7 +16,7 @@ from tunesmith.core.examples import Example
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.data.fingerprints import fingerprint_examples
 from tunesmith.data.splits import Splits
-from tunesmith.model.backbones import Backbone, writing_of
+from tunesmith.model.backbones import Backbone, find_writing, writing_of
 from tunesmith.model.chat import prepare_chat
 from tunesmith.model.encoding_writing import WRITING_SHARE
 from tunesmith.model.framing import Reading
@@ -36,6 +36,7 @@ from tunesmith.stages.check.events import EventFacts
 from tunesmith.tasks import make_task
 from tunesmith.tasks.generation import Generation
 from tunesmith.tasks.recommendation import Recommendation
+from tunesmith.tasks.summarization import Summaries
 from tunesmith.tasks.task import Task
 
 LARGEST_STRIDE = 64
@@ -67,8 +68,7 @@ def prepare(
     Raises `SpecError` where the method, if one is named, cannot tune the task. With `tokens` the
     windows that the check makes of train and valid are kept for tuning.
     """
-    task = make_task(spec.task, columns=spec.column, pairs=spec.model.pairs)
-    task = task if method is None else task.with_method(method)
+    task = _make_task(spec, method)
     if isinstance(task, Recommendation):
         require_items(spec)
         task = replace(task, liked=spec.recommend.liked)
@@ -108,6 +108,25 @@ def prepare(
         if (examples := getattr(splits, name))
     }
     return Prepared(splits, read.windows, task, backbone, reading, findings, fingerprints)
+
+
+def _make_task(spec: RowsSpec, method: str | None) -> Task:
+    """Return the task as `method` tunes it. Raises `SpecError` where the method cannot.
+
+    Without a method, summaries are those that the named model can make.
+    """
+    task = make_task(spec.task, columns=spec.column, pairs=spec.model.pairs)
+    if isinstance(task, Summaries) and method in (None, "full"):
+        writes = find_writing(spec.model.name, revision=spec.model.revision) != ""
+        if method and not writes:
+            raise SpecError(
+                f"the method `{method}` must have a model that writes the summaries; "
+                f"`{spec.model.name}` is an encoder",
+                hint="--method extractive, which needs none; or make one with `tunesmith pretrain "
+                "TEXT --objective seq2seq --out runs/writer`, then --model runs/writer/backbone",
+            )
+        method = "full" if writes else "extractive"
+    return task if method is None else task.with_method(method)
 
 
 def prepare_sound(spec: FitSpec, session: Session, *, tokens: Tokens) -> Prepared:

@@ -13,6 +13,7 @@ from typing import Any
 from tunesmith.core.errors import SpecError
 from tunesmith.core.events import Said
 from tunesmith.core.examples import Example, Place
+from tunesmith.core.recipe import ModelRecipe
 from tunesmith.core.spec import build_spec
 from tunesmith.data.folders import find_split_files
 from tunesmith.model.framing import Reading
@@ -101,8 +102,8 @@ def _drop_layers(
     short.model.encoder.save_pretrained(backbone)
     short.tokenizer.save_pretrained(backbone)
     session.emit(Said(f"tuning the {left} layers that are left for {RETUNE_EPOCHS} epochs"))
-    settings = {**Reading(**reading).to_json(), "pooling": bundle.manifest["pooling"]}
-    del settings["apart"]  # no setting: it follows from the task
+    known = {**Reading(**reading).to_json(), "pooling": bundle.manifest["pooling"]}
+    settings = {name: known[name] for name in ModelRecipe.model_fields if name in known}
     wishes = {
         "data": data,
         "task": task.kind,

@@ -100,7 +100,8 @@ def _keyed_difference(scores: np.ndarray, record: np.ndarray) -> float:
 
 def _written_difference(scores: np.ndarray, record: np.ndarray) -> float:
     """Compare the log-probabilities of the same tokens; other tokens are infinitely far."""
-    if scores.shape != record.reshape(-1, 2).shape or (scores[:, 0] != record[:, 0]).any():
+    record = record.reshape(-1, 2)
+    if scores.shape != record.shape or (scores[:, 0] != record[:, 0]).any():
         return float("inf")
     return _difference(scores[:, 1], record[:, 1])
 

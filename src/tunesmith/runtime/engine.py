@@ -83,11 +83,15 @@ def score(engine: Engine, inputs: Sequence[Inputs]) -> list[np.ndarray]:
 def score_windows(
     engine: Engine, windows: Sequence[Window], inputs: Sequence[Inputs]
 ) -> list[np.ndarray]:
-    """Return what `score` does from windows that are encoded already."""
+    """Return what `score` does from windows that are encoded already.
+
+    From a text without a word nothing is written: a decoder would go on with anything.
+    """
     if engine.task.head == "generate":
         from tunesmith.runtime.writing import write_windows  # noqa: PLC0415 (imports torch)
 
-        return write_windows(engine, windows, rows=len(inputs))
+        read = [window for window in windows if inputs[window.row].text.strip()]
+        return write_windows(engine, read, rows=len(inputs))
     batches = _run(engine, windows, "logits")
     family, outputs = engine.task.head, len(engine.task.outputs())
     return merge_windows(batches, inputs, family=family, outputs=outputs)

@@ -16,7 +16,7 @@ from tunesmith.tasks.ner import Ner
 from tunesmith.tasks.qa import Qa
 from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.relation import Relation
-from tunesmith.tasks.summarization import Summarization
+from tunesmith.tasks.summarization import Summarization, WrittenSummarization
 from tunesmith.tasks.task import Pairs, Task
 from tunesmith.tasks.translation import Translation
 
@@ -30,6 +30,11 @@ TASKS: dict[str, type] = {
         Generation,
     )
 }
+
+VARIANTS: dict[tuple[str, str], type] = {
+    (task.kind, "generate"): task for task in (WrittenSummarization,)
+}
+"""What a method makes of a task of the table, by kind and by the head that `bundle.json` names."""
 
 
 def make_task(
@@ -53,7 +58,8 @@ def make_task(
 
 
 def task_from_json(fields: Mapping[str, Any]) -> Task:
-    """Return the task that `Task.to_json` wrote."""
-    settings = {key: value for key, value in fields.items() if key != "kind"}
+    """Return the task that `Task.to_json` wrote; summaries of no named head are extractive."""
+    settings = {key: value for key, value in fields.items() if key not in ("kind", "head")}
     tuples = {name: tuple(value) for name, value in settings.items() if isinstance(value, list)}
-    return TASKS[fields["kind"]](**{**settings, **tuples})
+    kind, head = fields["kind"], fields.get("head", "")
+    return VARIANTS.get((kind, head), TASKS[kind])(**{**settings, **tuples})

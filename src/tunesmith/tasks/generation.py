@@ -17,11 +17,12 @@ from tunesmith.measure.rouge import rouge_marks
 from tunesmith.measure.translation import row_chrf, translation_counts, translation_statistics
 from tunesmith.tasks.marks import plain_marks
 from tunesmith.tasks.messages import read_messages, split_answer
+from tunesmith.tasks.referenced import read_references
 from tunesmith.tasks.rows import Reader, as_text
 from tunesmith.tasks.structured import read_inputs
 from tunesmith.tasks.task import Marks
 from tunesmith.tasks.translation import POINTS
-from tunesmith.tasks.written import Written, read_references, references_of, with_remarks
+from tunesmith.tasks.written import Written, references_of, with_remarks
 
 INSTRUCTION, BESIDE = "instruction", "input"
 """The columns of instruction data in the form of Alpaca: what to do, and with which text."""

@@ -16,6 +16,7 @@ from tunesmith.model.backbones import Backbone, load_backbone
 from tunesmith.model.framing import Reading
 from tunesmith.stages.check import Finding, check_splits
 from tunesmith.tasks import make_task
+from tunesmith.tasks.task import Task
 
 READING = Reading(max_length=512, stride=64, long_text="windows", case_shape=False)
 ROLE = {"classification": "label", "multilabel": "labels", "ner": "entities"}
@@ -47,12 +48,11 @@ def clean_pairs(split: str) -> list[tuple[str, str]]:
     ]
 
 
-def read_rows(kind: str, pairs: list[tuple[Any, Any]], *, file: str) -> tuple[Example, ...]:
+def read_rows(task: Task, pairs: list[tuple[Any, Any]], *, file: str) -> tuple[Example, ...]:
     """Return the examples of (text, gold) pairs, or of rows as they stand, from line 2 on."""
-    task = make_task(kind)
     examples = []
     for line, pair in enumerate(pairs, start=2):
-        row = pair if isinstance(pair, dict) else {"text": pair[0], ROLE[kind]: pair[1]}
+        row = pair if isinstance(pair, dict) else {"text": pair[0], ROLE[task.kind]: pair[1]}
         example, problems = task.read(row, place=Place(file, line))
         assert not problems, problems
         examples.append(example)
@@ -89,14 +89,17 @@ def backbone() -> Backbone:
 def check(backbone):
     """Return a function that checks rows given as pairs; splits not given are clean."""
 
-    def run(kind="classification", *, reading=READING, model=None, on_disk=False, **pairs) -> Found:
+    def run(  # noqa: PLR0913  (each but the first has a default that most tests take)
+        kind="classification", *, reading=READING, model=None, on_disk=False, method="", **pairs
+    ) -> Found:
         if kind == "classification":
             pairs = {split: clean_pairs(split) for split in DAYS} | pairs
-        rows = {split: read_rows(kind, own, file=f"{split}.csv") for split, own in pairs.items()}
+        task = make_task(kind).with_method(method) if method else make_task(kind)
+        rows = {split: read_rows(task, own, file=f"{split}.csv") for split, own in pairs.items()}
         if on_disk:
             rows = {split: keep_examples(own, spool_rows=0) for split, own in rows.items()}
         splits = Splits(**{"train": (), **rows})
-        task = make_task(kind).with_labels_of(splits.train)
+        task = task.with_labels_of(splits.train)
         return Found(check_splits(splits, task, model or backbone, reading))
 
     return run

@@ -36,6 +36,22 @@ def test_summary_that_leaves_nothing_out_is_found(check, bad, severity, name, ch
     assert "--column summary=NAME" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("summary_is_document", {"summary": DOCUMENT.upper()}),
+        ("summary_above_document", {"document": SUMMARY, "summary": DOCUMENT}),
+    ],
+)
+def test_summaries_that_are_written_are_judged_alike_and_once(check, reading, name, changes):
+    read = {"method": "full", "reading": reading(writing="seq2seq", stride=0)}
+    train = [*rows(0, 5), *rows(50, 30, **changes)]
+    found = check("summarization", train=train, valid=rows(40, 10), **read)
+    assert found.grave() == {name}
+    twice = [*rows(0, 40), *rows(0, 1, summary="Late, and paid twice.")]
+    assert not check("summarization", train=twice, valid=rows(40, 10), **read).named("conflicts")
+
+
 def test_rows_without_summary_are_a_fault(check):
     found = check("summarization", train=[*rows(0, 30), {"document": "x", "summary": ""}])
     assert found.one("rows_without_gold").severity == "fault"

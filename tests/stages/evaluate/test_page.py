@@ -367,7 +367,10 @@ def test_page_in_chinese_has_no_english_captions() -> None:
 
 
 def test_captions_are_translated_but_for_symbols() -> None:
-    assert {en for en, zh in CAPTIONS.values() if en == zh} == {"F1", "n", "n = {count}"}
+    assert {en for en, zh in CAPTIONS.values() if en == zh} == {
+        *("BLEU", "chrF", "F1"),
+        *("n", "n = {count}"),
+    }
 
 
 def test_page_in_unknown_language_is_refused() -> None:

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tunesmith.core.examples import Example, SentencesInput
+from tunesmith.core.examples import Example
 from tunesmith.stages.check.context import Context, normalise_text
 from tunesmith.stages.check.findings import Finding
 from tunesmith.stages.check.wording import show_part
+from tunesmith.tasks.summarization import Summaries
 
 FAULT_SHARE = 0.5
 
 
 def check_summaries(context: Context) -> Iterator[Finding]:
     """Yield rows whose summary is the document, and those whose summary is the longer text."""
-    if context.task.kind != "summarization":
+    if not isinstance(context.task, Summaries):
         return
     equal, longer = [], []
     for row, example in enumerate(context.rows):
-        if not context.has_gold[row] or not isinstance(example.inputs, SentencesInput):
+        if not context.has_gold[row]:
             continue
         if _repeats(example):
             equal.append(row)
-        elif min(map(len, example.gold)) > len(example.inputs.text):
+        elif context.task.looks_swapped(example):
             longer.append(row)
     total = len(context.rows)
     if equal:

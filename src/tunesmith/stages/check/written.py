@@ -8,6 +8,7 @@ from tunesmith.core.examples import Example
 from tunesmith.stages.check.context import Context, normalise_text
 from tunesmith.stages.check.findings import Finding
 from tunesmith.stages.check.wording import show_part
+from tunesmith.tasks.summarization import Summaries
 from tunesmith.tasks.written import Written
 
 FAULT_SHARE = 0.5
@@ -17,9 +18,9 @@ def check_written(context: Context) -> Iterator[Finding]:
     """Yield rows that teach to copy, and those whose two columns look swapped.
 
     What a source and a target look like is learned from the training rows: it tells held rows from
-    them, and rows of one side among them.
+    them, and rows of one side among them. Summaries are the affair of `check_summaries`.
     """
-    if not isinstance(context.task, Written):
+    if not isinstance(context.task, Written) or isinstance(context.task, Summaries):
         return
     equal, swapped = [], []
     for row, example in enumerate(context.rows):
