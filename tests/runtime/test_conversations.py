@@ -120,6 +120,12 @@ def test_pieces_end_where_words_and_characters_do_and_show_no_end(reciter):
     assert not any("\ufffd" in piece or "<|" in piece for piece in pieces)
 
 
+def test_nothing_is_written_to_nothing(engine):
+    nothing = [ChatInput((Message("user", "hi"), Message("assistant", "ho"), Message("user", " ")))]
+    assert texts(engine, nothing) == [""]
+    assert list(stream_text(engine, nothing[0])) == []
+
+
 @pytest.mark.parametrize(
     ("text", "kept"),
     [("It is la", "It is"), ("订单", "订单"), ("订\ufffd", "订"), ("订单ab", ""), ("", "")],

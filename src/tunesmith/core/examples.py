@@ -186,6 +186,11 @@ def spanned_text(inputs: Inputs) -> str:
     return inputs.context if isinstance(inputs, QuestionInput) else inputs.text
 
 
+def asked_text(inputs: Inputs) -> str:
+    """Return the text that an answer is wanted to: a conversation's last message, or all of it."""
+    return inputs.messages[-1].content if isinstance(inputs, ChatInput) else inputs.text
+
+
 INPUTS: dict[str, type] = {
     made.__name__: made
     for made in (

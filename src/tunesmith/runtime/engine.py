@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 
 from tunesmith.core.answers import Answer
-from tunesmith.core.examples import HistoryInput, Inputs
+from tunesmith.core.examples import HistoryInput, Inputs, asked_text
 from tunesmith.core.recipe import DecodingRecipe
 from tunesmith.model.batching import Arrays, collate_arrays, plan_batches
 from tunesmith.model.encoding import encode_windows
@@ -90,7 +90,7 @@ def score_windows(
     if engine.task.head == "generate":
         from tunesmith.runtime.writing import write_windows  # noqa: PLC0415 (imports torch)
 
-        read = [window for window in windows if inputs[window.row].text.strip()]
+        read = [window for window in windows if asked_text(inputs[window.row]).strip()]
         return write_windows(engine, read, rows=len(inputs))
     batches = _run(engine, windows, "logits")
     family, outputs = engine.task.head, len(engine.task.outputs())

@@ -13,7 +13,7 @@ import torch
 
 from tunesmith.core.answers import TextAnswer
 from tunesmith.core.errors import SpecError
-from tunesmith.core.examples import ChatInput, Inputs
+from tunesmith.core.examples import ChatInput, Inputs, asked_text
 from tunesmith.measure.scripts import ends_unspaced
 from tunesmith.model.batching import Batch, collate, move, plan_batches
 from tunesmith.model.device import autocast
@@ -82,6 +82,8 @@ def stream_text(engine: Engine, item: Inputs) -> Generator[str]:
             f"got {engine.decoding.beams}",
             hint="--set decoding.beams=1",
         )
+    if not asked_text(item).strip():
+        return
     ids: list[int] = []
     given = ""
     for window in encode_windows(engine.tokenizer, [item], engine.reading):
