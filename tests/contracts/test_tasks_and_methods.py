@@ -110,6 +110,14 @@ def _translation(number):
     return {"source": f"card {number} is {word}", "target": f"it is the {word} order to refund"}
 
 
+def _generation(number):
+    word = ("good", "bad", "late")[number % 3]
+    first = [("user", f"is it {number}"), ("assistant", "it is a card")] if number % 2 else []
+    turns = [*first, ("user", f"{word}?")]
+    messages = [{"role": role, "content": content} for role, content in turns]
+    return {"messages": messages, "reply": f"the {word} order to refund"}
+
+
 ROWS = {
     "classification": _classification,
     "multilabel": _multilabel,
@@ -125,13 +133,17 @@ ROWS = {
     "summarization causal": _written_summary,
     "translation": _translation,
     "translation causal": _translation,
+    "generation": _generation,
+    "generation causal": _generation,
 }
-NOT_PROBED = ("qa", "choice", "recommendation", "summarization", "translation")
+NOT_PROBED = ("qa", "choice", "recommendation", "summarization", "translation", "generation")
 MODELS = {
     "summarization written": "tiny_writer",
     "summarization causal": "tiny_decoder",
     "translation": "tiny_writer",
     "translation causal": "tiny_decoder",
+    "generation": "tiny_writer",
+    "generation causal": "tiny_decoder",
 }
 """The fixture of the model that is tuned, where it is not `tiny_model`: of what writes."""
 
@@ -238,7 +250,7 @@ def test_answers_do_not_depend_on_the_order_of_the_rows(fitted, task, method):
     gold = {*kind.gold_roles, "score"}
     given = [{role: row[role] for role in row if role not in gold} for row in _held(task)]
     is_text = len(given[0]) == 1
-    texts = [next(iter(row.values())) if is_text else json.dumps(row) for row in given]
+    texts = [_asked(row) for row in given]
     if is_text:
         texts += ["", "订单很好"]
     forward = tunesmith.predict(str(bundle), texts=texts, all_scores=True).predictions
@@ -260,6 +272,7 @@ def test_answers_do_not_depend_on_the_order_of_the_rows(fitted, task, method):
         ("summarization", "probe", "makes no summary"),
         ("translation", "extractive", "extractive"),
         ("translation", "probe", "a probe .* writes no text"),
+        ("generation", "probe", "a probe .* writes no text"),
     ],
 )
 def test_method_that_cannot_tune_a_task_is_refused_before_rows_are_read(
@@ -276,6 +289,11 @@ def test_a_probe_of_a_task_without_vectors_is_refused(tiny_model, tmp_path):
         tunesmith.fit(
             str(data), task="qa", method="probe", model=str(tiny_model), out=str(tmp_path / "run")
         )
+
+
+def _asked(row):
+    only = next(iter(row.values()))
+    return only if len(row) == 1 and isinstance(only, str) else json.dumps(row)
 
 
 def _held(task):

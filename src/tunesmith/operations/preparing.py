@@ -17,6 +17,7 @@ from tunesmith.core.recipe import ModelRecipe
 from tunesmith.data.fingerprints import fingerprint_examples
 from tunesmith.data.splits import Splits
 from tunesmith.model.backbones import Backbone, find_writing, writing_of
+from tunesmith.model.chat import prepare_chat
 from tunesmith.model.encoding_writing import WRITING_SHARE
 from tunesmith.model.framing import Reading
 from tunesmith.model.windows import FlatWindows
@@ -33,6 +34,7 @@ from tunesmith.session import Session
 from tunesmith.stages.check import Finding, check_recommendation, check_splits
 from tunesmith.stages.check.events import EventFacts
 from tunesmith.tasks import make_task
+from tunesmith.tasks.generation import Generation
 from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.summarization import Summaries
 from tunesmith.tasks.task import Task
@@ -90,6 +92,8 @@ def prepare(
     backbone = session.backbone(
         spec.model.name, revision=spec.model.revision, writes=task.head == "generate"
     )
+    if isinstance(task, Generation) and prepare_chat(backbone.model, backbone.tokenizer):
+        session.emit(Said("the tokenizer has no chat template: a plain one is saved with it"))
     reading = choose_reading(spec.model, backbone, task, method=method)
     if isinstance(task, Recommendation):
         facts = EventFacts(splits, items, item_rows(task, items), task)
