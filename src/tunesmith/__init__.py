@@ -6,7 +6,17 @@ True
 """
 
 from tunesmith.core.errors import TunesmithError
-from tunesmith.interfaces.python import check, env, evaluate, export, fit, predict, pretrain, runs
+from tunesmith.interfaces.python import (
+    check,
+    env,
+    evaluate,
+    export,
+    fit,
+    predict,
+    pretrain,
+    runs,
+    stream,
+)
 
 __all__ = [
     "TunesmithError",
@@ -18,4 +28,5 @@ __all__ = [
     "predict",
     "pretrain",
     "runs",
+    "stream",
 ]

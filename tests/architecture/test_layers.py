@@ -98,6 +98,7 @@ def test_public_names_are_exactly_the_listed_ones():
         "predict",
         "pretrain",
         "runs",
+        "stream",
     ]
     shown = {
         name
@@ -107,8 +108,9 @@ def test_public_names_are_exactly_the_listed_ones():
     assert shown == set(tunesmith.__all__)
 
 
-def test_public_names_are_every_operation_and_the_error():
-    assert set(tunesmith.__all__) == {*OPERATIONS, "TunesmithError"}
+def test_public_names_are_every_operation_the_error_and_the_stream():
+    """A text that is given while it is written is no result, so no operation gives it."""
+    assert set(tunesmith.__all__) == {*OPERATIONS, "TunesmithError", "stream"}
     assert all(callable(getattr(tunesmith, name)) for name in tunesmith.__all__)
 
 

@@ -110,6 +110,14 @@ def _translation(number):
     return {"source": f"card {number} is {word}", "target": f"it is the {word} order to refund"}
 
 
+def _generation(number):
+    word = ("good", "bad", "late")[number % 3]
+    first = [("user", f"is it {number}"), ("assistant", "it is a card")] if number % 2 else []
+    turns = [*first, ("user", f"{word}?")]
+    messages = [{"role": role, "content": content} for role, content in turns]
+    return {"messages": messages, "reply": f"the {word} order to refund"}
+
+
 ROWS = {
     "classification": _classification,
     "multilabel": _multilabel,
@@ -125,17 +133,22 @@ ROWS = {
     "summarization causal": _written_summary,
     "translation": _translation,
     "translation causal": _translation,
+    "generation": _generation,
+    "generation causal": _generation,
 }
-NOT_PROBED = ("qa", "choice", "recommendation", "summarization", "translation")
+NOT_PROBED = ("qa", "choice", "recommendation", "summarization", "translation", "generation")
 MODELS = {
     "summarization written": "tiny_writer",
     "summarization causal": "tiny_decoder",
     "translation": "tiny_writer",
     "translation causal": "tiny_decoder",
+    "generation": "tiny_writer",
+    "generation causal": "tiny_decoder",
 }
 """The fixture of the model that is tuned, where it is not `tiny_model`: of what writes."""
 
 EPOCHS = dict.fromkeys(MODELS, 24)
+PROMPTS = ("soft-prompt", "p-tuning")
 NUMBERS = ("score", "confidence", "confidences", "scores", "null_probability", "entities")
 EVERY_PAIR = [
     (task, method)
@@ -144,7 +157,8 @@ EVERY_PAIR = [
     if (task == "summarization") == (method == "extractive")
     if not (method == "probe" and task.partition(" ")[0] in NOT_PROBED)
     if not (method in DELTAS and task == "recommendation")
-    if (task, method) != ("translation causal", "bitfit")  # a decoder of Llama's kind has no biases
+    if not (method == "bitfit" and MODELS.get(task) == "tiny_decoder")  # it has no biases
+    if not (method in PROMPTS and task.startswith("generation"))
 ]
 
 
@@ -240,7 +254,7 @@ def test_answers_do_not_depend_on_the_order_of_the_rows(fitted, task, method):
     gold = {*kind.gold_roles, "score"}
     given = [{role: row[role] for role in row if role not in gold} for row in _held(task)]
     is_text = len(given[0]) == 1
-    texts = [next(iter(row.values())) if is_text else json.dumps(row) for row in given]
+    texts = [_asked(row) for row in given]
     if is_text:
         texts += ["", "订单很好"]
     forward = tunesmith.predict(str(bundle), texts=texts, all_scores=True).predictions
@@ -262,6 +276,7 @@ def test_answers_do_not_depend_on_the_order_of_the_rows(fitted, task, method):
         ("summarization", "probe", "makes no summary"),
         ("translation", "extractive", "extractive"),
         ("translation", "probe", "a probe .* writes no text"),
+        ("generation", "probe", "a probe .* writes no text"),
     ],
 )
 def test_method_that_cannot_tune_a_task_is_refused_before_rows_are_read(
@@ -271,6 +286,35 @@ def test_method_that_cannot_tune_a_task_is_refused_before_rows_are_read(
         tunesmith.fit("nowhere.jsonl", task=task, method=method, out=str(tmp_path / "run"))
 
 
+@pytest.mark.parametrize(
+    ("task", "method", "said"),
+    [
+        ("generation causal", "soft-prompt", "a conversation is written by a template"),
+        ("translation causal", "bitfit", "must find something to train"),
+        ("recommendation", "lora", "trains two towers above a backbone"),
+    ],
+)
+def test_delta_that_has_no_place_is_refused(request, tmp_path, task, method, said):
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(ROWS[task](number)) + "\n" for number in range(60)), "utf-8")
+    settings = {}
+    if task == "recommendation":
+        items = [{"item": f"i{at}", "text": text} for at, text in enumerate(ITEMS)]
+        content = "".join(json.dumps(item) + "\n" for item in items)
+        (tmp_path / "items.jsonl").write_text(content, "utf-8")
+        settings = {"items": str(tmp_path / "items.jsonl")}
+    model = str(request.getfixturevalue(MODELS.get(task, "tiny_model")))
+    with pytest.raises(SpecError, match=said):
+        tunesmith.fit(
+            str(data),
+            task=kind_of(task),
+            method=method,
+            model=model,
+            out=str(tmp_path / "run"),
+            **settings,
+        )
+
+
 def test_a_probe_of_a_task_without_vectors_is_refused(tiny_model, tmp_path):
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(_qa(number)) + "\n" for number in range(60)), "utf-8")
@@ -278,6 +322,11 @@ def test_a_probe_of_a_task_without_vectors_is_refused(tiny_model, tmp_path):
         tunesmith.fit(
             str(data), task="qa", method="probe", model=str(tiny_model), out=str(tmp_path / "run")
         )
+
+
+def _asked(row):
+    only = next(iter(row.values()))
+    return only if len(row) == 1 and isinstance(only, str) else json.dumps(row)
 
 
 def _held(task):

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from tunesmith.core.examples import (
     INPUTS,
+    ChatInput,
     ChoiceInput,
     Example,
     HistoryInput,
     MarkedInput,
+    Message,
     PairInput,
     Place,
     QuestionInput,
@@ -37,6 +39,7 @@ ITEMS = {
     "HistoryInput": HistoryInput("a", ("b", "c"), ("d",), 1.0, 2.0),
     "SentencesInput": SentencesInput("a b", ((0, 1), (2, 3))),
     "WritingInput": WritingInput("a", "b"),
+    "ChatInput": ChatInput((Message("user", "a"), Message("assistant", "b"))),
 }
 KINDS = pytest.mark.parametrize("kind", sorted(ITEMS))
 

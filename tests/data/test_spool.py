@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from tunesmith.core.errors import DataError, ResourceError
 from tunesmith.core.examples import (
     INPUTS,
+    ChatInput,
     ChoiceInput,
     Example,
     HistoryInput,
     MarkedInput,
+    Message,
     PairInput,
     Place,
     QuestionInput,
@@ -55,6 +57,9 @@ by_kind = {
     ),
     SentencesInput: st.builds(SentencesInput, texts, st.lists(stretches, max_size=3).map(tuple)),
     WritingInput: st.builds(WritingInput, texts, texts),
+    ChatInput: st.builds(
+        ChatInput, st.lists(st.builds(Message, texts, texts), max_size=3).map(tuple)
+    ),
 }
 inputs = st.one_of(*by_kind.values())
 golds = st.one_of(

@@ -34,6 +34,7 @@ SAMPLES = {
     "choice": "choices",
     "summarization": "notes",
     "translation": "phrases",
+    "generation": "replies",
 }
 """The folder of `examples/` whose rows, one JSON object a line, a task's pages show."""
 PLACEHOLDERS = {"path", "PATH"}

@@ -6,9 +6,15 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from tunesmith.core.errors import DataError, SpecError
+from tunesmith.core.errors import SpecError
 from tunesmith.core.examples import Message
-from tunesmith.model.chat import DEFAULT_TEMPLATE, encode_chat, ensure_template, latest_messages
+from tunesmith.model.chat import (
+    DEFAULT_TEMPLATE,
+    answer_ends,
+    encode_chat,
+    ensure_template,
+    later_messages,
+)
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -121,11 +127,33 @@ def test_template_that_cannot_serve_is_refused(tokenizer, template, match):
         encode_chat(tokenizer, TALK)
 
 
-def test_oldest_turns_go_first_and_the_system_message_stays(tokenizer):
+def test_oldest_turns_go_first_and_the_system_message_stays():
+    more = (Message("user", "Thanks."), Message("assistant", "Bye."))
+    whole = (SYSTEM, *TALK, *more)
+    assert list(later_messages(whole)) == [(SYSTEM, *TALK[2:], *more), (SYSTEM, *more)]
+    assert list(later_messages(TALK[:3])) == [TALK[2:3]]
+    assert list(later_messages(TALK[:2])) == []
+
+
+@pytest.mark.parametrize(
+    ("template", "ends"), [(None, ["<|end|>"]), (CHATML, ["<|im_end|>", "<|end|>"])]
+)
+def test_answer_ends_where_its_template_says_and_at_the_end_of_a_text(tokenizer, template, ends):
+    tokenizer.chat_template = template
     ensure_template(tokenizer)
-    whole = (SYSTEM, *TALK)
-    length = len(encode_chat(tokenizer, whole).ids)
-    assert latest_messages(tokenizer, whole, most_tokens=length) == whole
-    assert latest_messages(tokenizer, whole, most_tokens=length - 1) == (SYSTEM, *TALK[2:])
-    with pytest.raises(DataError, match="last turn"):
-        latest_messages(tokenizer, whole, most_tokens=20)
+    assert tokenizer.convert_ids_to_tokens(list(answer_ends(tokenizer))) == ends
+
+
+def test_template_that_ends_no_answer_is_refused(tokenizer):
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+        "{% if add_generation_prompt %}assistant:{% endif %}"
+    )
+    with pytest.raises(SpecError, match="must end an answer with a token"):
+        answer_ends(tokenizer)
+
+
+def test_separator_ends_a_text_where_nothing_else_does(tokenizer):
+    tokenizer.eos_token, tokenizer.sep_token = None, "<|im_end|>"
+    assert ensure_template(tokenizer)
+    assert tokenizer.eos_token == "<|im_end|>"

@@ -35,10 +35,12 @@ ROWS = {
     "recommendation": {"user": "Ann", "item": "a"},
     "summarization": {"document": "Ann is glad. Bo is not.", "summary": ["Ann is glad.", "Glad."]},
     "translation": {"source": "Ann is glad", "target": ["Ann est ravie", "Ann est contente"]},
+    "generation": {"messages": [{"role": "user", "content": "Is Ann glad?"}], "reply": ["Yes."]},
 }
 ROWS["summarization written"] = ROWS["summarization"]
-LABELLESS = ("choice", "recommendation", "summarization", "summarization written", "translation")
-UNSTRATIFIED = ("summarization", "summarization written", "translation")
+WRITTEN = ("summarization", "summarization written", "translation", "generation")
+LABELLESS = ("choice", "recommendation", *WRITTEN)
+UNSTRATIFIED = WRITTEN
 SELECTIONS = {
     "accuracy",
     "micro_f1",
@@ -94,7 +96,8 @@ def answer_of(task: Task, inputs: Inputs) -> Answer:
 def bare_text(row: dict, task: Task) -> str:
     """Return the inputs of a row as one text: as it is, or as a JSON object."""
     fields = {role: row[role] for role in task.input_roles}
-    return next(iter(fields.values())) if len(fields) == 1 else json.dumps(fields)
+    only = next(iter(fields.values()))
+    return only if len(fields) == 1 and isinstance(only, str) else json.dumps(fields)
 
 
 def test_every_task_of_the_table_has_a_row_here():

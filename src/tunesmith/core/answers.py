@@ -162,15 +162,19 @@ class TextAnswer:
 
     `score` is the mean log-probability of its tokens where a model wrote it, None where its
     sentences were taken from the input; `sentences` are then their (start, end) in the input.
+    `unread` are the tokens of a conversation's oldest turns that its model had no room to read.
     """
 
     text: str
     score: float | None = None
     sentences: tuple[tuple[int, int], ...] = ()
+    unread: int = 0
 
     def to_json(self, *, all_scores: bool = False) -> dict[str, Any]:
         """Return the text, and its score or where its sentences stand when asked for."""
         fields: dict[str, Any] = {"written": self.text}
+        if self.unread:
+            fields["unread"] = self.unread
         if all_scores and self.score is not None:
             fields["score"] = round(self.score, 6)
         if all_scores and self.sentences:

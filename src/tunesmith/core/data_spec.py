@@ -23,6 +23,7 @@ TaskKind = Literal[
     "recommendation",
     "summarization",
     "translation",
+    "generation",
 ]
 
 LARGEST_SEED = 2**32 - 1

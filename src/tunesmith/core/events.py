@@ -63,4 +63,11 @@ class Validated:
     state: str
 
 
-Event: TypeAlias = Said | Warned | Progress | Step | Validated
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """A piece of a text that is being written; the last one of each text is a line break."""
+
+    text: str
+
+
+Event: TypeAlias = Said | Warned | Progress | Step | Validated | Wrote

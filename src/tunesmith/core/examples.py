@@ -6,7 +6,7 @@ Character offsets count Unicode code points from 0 and ends are exclusive, for e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +127,30 @@ class SentencesInput:
     sentences: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One turn of a conversation: who has it (system, user or assistant), and what is said."""
 
     role: str
     content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatInput:
+    """A conversation, its oldest message first; what an assistant says next is asked for.
+
+    Where an assistant has the last word it is a whole one, to be learned from.
+    """
+
+    messages: tuple[Message, ...]
+
+    def __post_init__(self) -> None:
+        """Take pairs of role and content as messages."""
+        object.__setattr__(self, "messages", tuple(Message(*each) for each in self.messages))
+
+    @property
+    def text(self) -> str:
+        """All messages, each led by its role, as one text that is looked at."""
+        return "\n".join(f"{role}: {content}" for role, content in self.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +176,7 @@ Inputs: TypeAlias = (
     | HistoryInput
     | SentencesInput
     | WritingInput
+    | ChatInput
 )
 """Each has `text`: all there is to read in it. What reads them apart matches on the class."""
 
@@ -167,6 +186,11 @@ def spanned_text(inputs: Inputs) -> str:
     return inputs.context if isinstance(inputs, QuestionInput) else inputs.text
 
 
+def asked_text(inputs: Inputs) -> str:
+    """Return the text that an answer is wanted to: a conversation's last message, or all of it."""
+    return inputs.messages[-1].content if isinstance(inputs, ChatInput) else inputs.text
+
+
 INPUTS: dict[str, type] = {
     made.__name__: made
     for made in (
@@ -174,6 +198,7 @@ INPUTS: dict[str, type] = {
         HistoryInput,
         SentencesInput,
         WritingInput,
+        ChatInput,
     )
 }
 
@@ -186,10 +211,10 @@ class Example:
     labels (tuple of str), a `WordsInput` with entities (tuple of `Span`), a `PairInput` with a
     label or a score (float), a `MarkedInput` with a label, a `QuestionInput` with the stretches of
     its context that answer it (tuple of `Span`, empty where none does), a `ChoiceInput` with an
-    index, a `HistoryInput` with the item that came next, a `SentencesInput` or `TextInput` with the
-    texts that would be right to write (tuple of str). `gold` is None where the row has no answer.
-    `id` is the same in every run. `group` names the document a row belongs to, where known; rows of
-    one group are never split apart.
+    index, a `HistoryInput` with the item that came next, a `SentencesInput`, `TextInput` or
+    `ChatInput` with the texts that would be right to write (tuple of str). `gold` is None where the
+    row has no answer. `id` is the same in every run. `group` names the document a row belongs to,
+    where known; rows of one group are never split apart.
     """
 
     id: str
@@ -202,8 +227,11 @@ class Example:
 def taught_inputs(example: Example) -> Inputs:
     """Return a row whose answer is written as training reads it: with its first reference.
 
-    Without a reference, the inputs as they are.
+    Without a reference, the inputs as they are. A conversation is given back whole, so that every
+    answer in it is learned.
     """
     if not example.gold:
         return example.inputs
+    if isinstance(example.inputs, ChatInput):
+        return ChatInput((*example.inputs.messages, Message("assistant", example.gold[0])))
     return WritingInput(example.inputs.text, example.gold[0])

@@ -170,7 +170,10 @@ class PretrainingRecipe(TrainingRecipe):
     @model_validator(mode="after")
     def _refuse_what_needs_labels(self) -> PretrainingRecipe:
         """Refuse settings that text without labels has no use for."""
-        idle = ("freeze_layers", "class_weights", "selection", "tune_decision", "token_cache")
+        idle = (
+            *("freeze_layers", "class_weights", "selection", "tune_decision"),
+            *("token_cache", "packing"),
+        )
         fields = type(self).model_fields
         given = [name for name in idle if getattr(self, name) != fields[name].default]
         if given:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from tunesmith.core.errors import SpecError
 from tunesmith.core.spec import Part
 
 
@@ -56,6 +57,10 @@ class TrainingRecipe(Part):
 
     batch_tokens: int = Field(1024, ge=16)
     """Tokens (padding included) of one batch."""
+
+    packing: bool = False
+    """Let several short texts share a row of a batch, without padding, none of which sees another
+    (decoders that go on behind what they read)."""
 
     accumulation: int = Field(1, ge=1)
     """Batches whose gradients are averaged before one optimiser step."""
@@ -207,9 +212,10 @@ class SplitRecipe(Part):
 class DecodingRecipe(Part):
     """How a text is written, token by token. It is kept in the bundle and may be changed later."""
 
-    beams: int = Field(4, ge=1, le=64)
+    beams: int | None = Field(None, ge=1, le=64)
     """Texts that are written side by side, of which the most probable is given; 1 takes the most
-    probable token each time, in about a third of the time."""
+    probable token each time, in about a third of the time. None takes 4, or 1 for replies and where
+    tokens are drawn."""
 
     length_penalty: float = 1.0
     """Power of the length that a beam's log-probability is divided by: above 1 prefers longer
@@ -222,6 +228,22 @@ class DecodingRecipe(Part):
     no_repeat_ngram: int = Field(0, ge=0)
     """Length of the token sequences that no text may hold twice; 0 forbids nothing."""
 
+    temperature: float = Field(0.0, ge=0, le=10)
+    """0 takes the most probable token; above 0 each token is drawn, from probabilities that a lower
+    temperature sharpens."""
+
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Where tokens are drawn, only the fewest most probable ones that together have this
+    probability (Holtzman et al. 2020, §3.1)."""
+
+    seed: int = Field(0, ge=0, le=2**32 - 1)
+    """Seed of what is drawn: the same text gets the same answer, whatever stands beside it."""
+
+    @property
+    def sure_beams(self) -> int:
+        """The texts side by side, one where nothing says."""
+        return self.beams or 1
+
 
 def change_decoding(known: DecodingRecipe, changes: DecodingRecipe) -> DecodingRecipe:
     """Return `known` with the settings that were given in `changes`, and no other.
@@ -230,4 +252,20 @@ def change_decoding(known: DecodingRecipe, changes: DecodingRecipe) -> DecodingR
     2
     """
     given = {name: getattr(changes, name) for name in changes.model_fields_set}
-    return known.model_copy(update=given)
+    return settle_beams(known.model_copy(update=given), usual=known.sure_beams)
+
+
+def settle_beams(decoding: DecodingRecipe, *, usual: int) -> DecodingRecipe:
+    """Return `decoding` with a number of beams: the `usual`, or 1 where tokens are drawn.
+
+    Raises `SpecError` where both beams and a temperature were asked for.
+    """
+    if decoding.temperature and decoding.sure_beams > 1:
+        raise SpecError(
+            "`decoding.beams` must be 1 where tokens are drawn; got "
+            f"{decoding.beams} and `decoding.temperature` {decoding.temperature:g}",
+            hint="--set decoding.beams=1, or --set decoding.temperature=0",
+        )
+    if decoding.beams is not None:
+        return decoding
+    return decoding.model_copy(update={"beams": 1 if decoding.temperature else usual})

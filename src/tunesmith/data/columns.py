@@ -47,6 +47,11 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "time": ("time", "timestamp", "date", "datetime", "unixreviewtime", "时间"),
     "source": ("source", "src", "text", "sentence", "input", "original", "原文"),
     "target": ("target", "tgt", "translation", "output", "reference", "译文"),
+    "messages": (
+        *("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat"),
+        *("prompt", "instruction", "question", "query", "input", "对话", "问题"),
+    ),
+    "reply": ("reply", "response", "output", "answer", "completion", "回复", "回答"),
     "id": ("id", "uid", "guid", "idx"),
     "group": ("group", "document", "doc_id", "document_id", "user", "session"),
 }

@@ -131,9 +131,7 @@ class _ExampleReader:
             return example
         if not self.require_gold:
             return replace(example, gold=None)
-        column = self._column(self.task.gold_role(values))
-        must = f"column `{column}` must hold a value"
-        found = "null" if values.get(column) is None else "an empty value"
+        must, found = self.task.lacking_gold(values)
         where = str(example.place)
         hint = show_line(example.place.file, example.place.line)
         self._log.add(BadRow(Problem(must, found, where), hint))

@@ -19,6 +19,7 @@ import yaml
 from typer.core import TyperGroup
 
 from tunesmith.core.errors import InterruptedRunError, SpecError, TunesmithError
+from tunesmith.core.events import Event, Wrote
 from tunesmith.core.operation import Operation
 from tunesmith.core.spec import Spec, build_spec
 from tunesmith.interfaces.flags import flags_of, settings_argument, settings_from
@@ -138,9 +139,27 @@ def _streamed(spec: Spec, *, as_json: bool) -> Spec:
             "`--json` and `--out -` must not be given together: both write to standard output",
             hint="leave out one of them",
         )
-    if as_json or spec.texts or spec.out is not None:
+    if as_json and spec.stream:
+        raise SpecError(
+            "`--json` and `--stream` must not be given together: both write to standard output",
+            hint="leave out one of them",
+        )
+    if as_json or spec.texts or spec.stream or spec.out is not None:
         return spec
     return spec.model_copy(update={"out": "-"})
+
+
+def _printing_pieces(listener: Callable[[Event], None]) -> Callable[[Event], None]:
+    """Return a listener that prints what is being written at once, and hands on all else."""
+
+    def tell(event: Event) -> None:
+        if not isinstance(event, Wrote):
+            listener(event)
+            return
+        typer.echo(visible(event.text), nl=False)
+        sys.stdout.flush()
+
+    return tell
 
 
 def _run(operation: Operation, spec: Spec, *, as_json: bool) -> None:
@@ -149,11 +168,12 @@ def _run(operation: Operation, spec: Spec, *, as_json: bool) -> None:
 
     spec = _streamed(spec, as_json=as_json)
     with listening() as listener:
-        session = Session(device=getattr(spec, "device", "auto"), listener=listener)
+        tell = _printing_pieces(listener)
+        session = Session(device=getattr(spec, "device", "auto"), listener=tell)
         result = execute(operation.name, spec, session=session)
     if as_json:
         typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
-    else:
+    elif not getattr(spec, "stream", False):  # what was streamed is printed already
         from tunesmith.interfaces.tables import show  # noqa: PLC0415 (rich; not for `--help`)
 
         show(result)

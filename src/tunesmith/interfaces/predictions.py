@@ -13,7 +13,7 @@ REPLIES = ("label", "labels", "entities", "written", "score", "answer")
 """The field that tells what kind of answer a prediction is."""
 
 BESIDE = {*REPLIES, "confidence", "confidences", "scores", "tags", "start", "end", "choice"}
-BESIDE |= {"null_probability", "sentences"}
+BESIDE |= {"null_probability", "sentences", "unread"}
 """The fields that belong to an answer; all others say what was asked."""
 
 
@@ -26,6 +26,8 @@ def show_prediction(prediction: Mapping[str, Any]) -> Text:
     shown.append(answer, style="bold")
     if confidence is not None:
         shown.append(f"  {confidence:.3f}", style="dim")
+    if prediction.get("unread"):
+        shown.append(f"  {prediction['unread']:,} tokens of older turns not read", style="yellow")
     asked = [value for name, value in prediction.items() if name not in BESIDE]
     shown.append("  " + " | ".join(visible(_words(value)) for value in asked))
     for name, score in _scores(prediction):
@@ -82,7 +84,12 @@ def _scores(prediction: Mapping[str, Any]) -> Sequence[tuple[str, float]]:
 
 
 def _words(value: Any) -> str:
-    """Return an input as words: a text as it is, a stretch by its offsets, a list with commas."""
+    """Return an input as words: a text as it is, a stretch by its offsets, a list with commas.
+
+    Messages of a conversation are each led by their role.
+    """
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return " / ".join(f"{item.get('role')}: {item.get('content')}" for item in value)
     if isinstance(value, Mapping):
         return f"{value.get('start')}–{value.get('end')}"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tunesmith.core.errors import SpecError
 from tunesmith.core.operation import Operation
-from tunesmith.core.spec import is_positional
+from tunesmith.core.spec import build_spec, is_positional
 from tunesmith.operations import OPERATIONS, execute
+from tunesmith.operations.predict import PredictSpec, stream_pieces
 from tunesmith.session import Session
 
 
@@ -62,6 +66,34 @@ def _document(operation: Operation) -> str:
     ]
     lines += ["", "Raises:", "    TunesmithError: with every problem found and a hint."]
     return "\n".join(lines)
+
+
+def stream(
+    bundle: Any,
+    text: str | Sequence[Mapping[str, str]],
+    *,
+    decoding: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    session: Session | None = None,
+) -> Iterator[str]:
+    """Yield what a bundle writes to one text, piece by piece, while it is written.
+
+    Args:
+        bundle: The bundle's folder, or the run's that holds it.
+        text: What to answer; for `generation` also a list of messages, role and content each.
+        decoding: How it is written; what is not given is as it was tuned.
+        device: Device that computes: auto, cpu, cuda, cuda:1.
+        session: Who is told of it.
+
+    Raises:
+        TunesmithError: with every problem found and a hint.
+
+    """
+    given = text if isinstance(text, str) else json.dumps(list(map(dict, text)))
+    values = {"bundle": bundle, "texts": given, "device": device, "stream": True}
+    spec = build_spec(PredictSpec, {**values, "decoding": decoding or {}}, where="Python")
+    with contextlib.closing(stream_pieces(spec, session or Session(device=device))) as pieces:
+        yield from pieces
 
 
 check = _make_door(OPERATIONS["check"])

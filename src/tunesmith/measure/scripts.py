@@ -15,6 +15,7 @@ UNSPACED = HAN + "\u3040-\u30ff\u0e00-\u0eff\u1780-\u17ff"
 """Han, kana, Thai, Lao and Khmer, in the same form."""
 
 _HAN = re.compile(f"[{HAN}]")
+_UNSPACED_END = re.compile(f"[{UNSPACED}]$")
 _LETTER = re.compile(r"[^\W_]")
 
 
@@ -25,6 +26,15 @@ def holds_han(text: str) -> bool:
     (True, False)
     """
     return _HAN.search(text) is not None
+
+
+def ends_unspaced(text: str) -> bool:
+    """Return whether a text ends with a character of a script written without spaces.
+
+    >>> ends_unspaced("Nexon公司"), ends_unspaced("公司 Nexon")
+    (True, False)
+    """
+    return _UNSPACED_END.search(text) is not None
 
 
 def han_ratio(texts: Iterable[str]) -> float:

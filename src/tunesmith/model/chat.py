@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tunesmith.core.errors import DataError, SpecError
+from tunesmith.core.errors import SpecError
 from tunesmith.core.examples import Message
 
 DEFAULT_TEMPLATE = (
@@ -25,6 +25,10 @@ DEFAULT_TEMPLATE = (
 )
 """A line a message, led by its role, answers ended by the token that ends a text: every vocabulary
 can write it. Used, and saved beside the vocabulary, where a tokenizer has no template."""
+
+
+PROBE = "42"
+"""What stands for an answer where only what surrounds one is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,13 @@ class ChatTokens:
 def ensure_template(tokenizer: Any) -> bool:
     """Give a tokenizer without a template the default one; tell whether that was needed.
 
-    Raises `SpecError` where no token ends a text, so that an answer would have no end.
+    Where a separator is all that ends a text, it is made the token that does. Raises `SpecError`
+    where no token ends a text, so that an answer would have no end.
     """
     if tokenizer.chat_template:
         return False
+    if tokenizer.eos_token is None:
+        tokenizer.eos_token = tokenizer.sep_token
     if tokenizer.eos_token is None:
         raise SpecError(
             "a model that answers must have a token that ends a text, or a chat template; "
@@ -56,6 +63,41 @@ def ensure_template(tokenizer: Any) -> bool:
     return True
 
 
+def prepare_chat(model: Any, tokenizer: Any) -> bool:
+    """Make a backbone one that takes part in conversations; tell whether it had no template.
+
+    A decoder stops where its template ends an answer, in plain transformers too. Raises what
+    `ensure_template` and `answer_ends` raise.
+    """
+    is_new = ensure_template(tokenizer)
+    if not model.config.is_encoder_decoder:
+        known = np.atleast_1d(model.generation_config.eos_token_id or [])
+        ends = dict.fromkeys([*answer_ends(tokenizer), *map(int, known)])
+        model.generation_config.eos_token_id = list(ends)
+    return is_new
+
+
+def answer_ends(tokenizer: Any) -> tuple[int, ...]:
+    """Return the ids that end an answer: the first that its template writes behind one, and EOS.
+
+    Raises `SpecError` where the template writes no special token behind an answer.
+    """
+    messages = (Message("user", PROBE), Message("assistant", PROBE))
+    pieces = chat_pieces(tokenizer, messages, asks=False)
+    behind = next(text for text, is_answer in pieces if is_answer).rpartition(PROBE)[2]
+    ids = tokenizer(behind, add_special_tokens=False)["input_ids"]
+    special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+    found = next((token for token in ids if token in special), None)
+    if found is None:
+        raise SpecError(
+            "the tokenizer's chat template must end an answer with a token that ends a text; "
+            f"it writes {behind!r}",
+            hint="take another --model, or remove its chat template to take a plain one",
+        )
+    own = () if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,)
+    return tuple(dict.fromkeys((found, *own)))
+
+
 def encode_chat(tokenizer: Any, messages: Sequence[Message], *, asks: bool = False) -> ChatTokens:
     """Return a conversation with all its answers marked.
 
@@ -64,7 +106,7 @@ def encode_chat(tokenizer: Any, messages: Sequence[Message], *, asks: bool = Fal
     """
     ids: list[int] = []
     guessed: list[int] = []
-    for text, is_answer in _pieces(tokenizer, messages, asks=asks):
+    for text, is_answer in chat_pieces(tokenizer, messages, asks=asks):
         own = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         if is_answer:
             guessed += range(len(ids), len(ids) + len(own))
@@ -72,28 +114,18 @@ def encode_chat(tokenizer: Any, messages: Sequence[Message], *, asks: bool = Fal
     return ChatTokens(np.array(ids, dtype=np.int32), np.array(guessed, dtype=np.int64))
 
 
-def latest_messages(
-    tokenizer: Any, messages: Sequence[Message], *, most_tokens: int
-) -> tuple[Message, ...]:
-    """Return a conversation without its oldest turns, so that it has at most so many tokens.
+def later_messages(messages: Sequence[Message]) -> Iterator[tuple[Message, ...]]:
+    """Yield a conversation without its oldest turn, without its two oldest, and so on.
 
-    The system message stays, and what is kept begins with a user. Raises `DataError` where the last
-    turn alone is longer.
+    The system message stays, what is kept begins with a user, and the last turn is always there.
     """
     system = tuple(messages[:1]) if messages[0].role == "system" else ()
     rest = tuple(messages[len(system) :])
-    for start in range(0, len(rest), 2):
-        kept = system + rest[start:]
-        length = len(encode_chat(tokenizer, kept).ids)
-        if length <= most_tokens:
-            return kept
-    raise DataError(
-        f"the last turn of a conversation must have at most {most_tokens:,} tokens; got {length:,}",
-        hint="--set model.max_length=NUMBER, or leave the row out",
-    )
+    for start in range(2, len(rest), 2):
+        yield system + rest[start:]
 
 
-def _pieces(
+def chat_pieces(
     tokenizer: Any, messages: Sequence[Message], *, asks: bool
 ) -> Iterator[tuple[str, bool]]:
     """Yield the stretches of a rendered conversation, and whether an assistant wrote each."""
@@ -101,16 +133,16 @@ def _pieces(
     for number, message in enumerate(messages):
         if message.role != "assistant":
             continue
-        asked = _render(tokenizer, messages[:number], asks=True)
-        answered = _render(tokenizer, messages[: number + 1])
+        asked = render_chat(tokenizer, messages[:number], asks=True)
+        answered = render_chat(tokenizer, messages[: number + 1])
         yield _after(done, asked), False
         yield _after(asked, answered), True
         done = answered
-    if rest := _after(done, _render(tokenizer, messages, asks=asks)):
+    if rest := _after(done, render_chat(tokenizer, messages, asks=asks)):
         yield rest, False
 
 
-def _render(tokenizer: Any, messages: Sequence[Message], *, asks: bool = False) -> str:
+def render_chat(tokenizer: Any, messages: Sequence[Message], *, asks: bool = False) -> str:
     """Return a conversation as its template writes it, with the words that ask for an answer."""
     fields = [{"role": message.role, "content": message.content} for message in messages]
     try:

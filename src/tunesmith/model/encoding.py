@@ -14,6 +14,7 @@ import numpy as np
 
 from tunesmith.core.errors import SpecError
 from tunesmith.core.examples import Inputs, TextInput, WordsInput, WritingInput
+from tunesmith.model.encoding_chat import RenderedChat, chat_window, render_inputs
 from tunesmith.model.encoding_parts import Layout, Tokens, part_windows, texts_of
 from tunesmith.model.encoding_writing import find_writing_frame, writing_windows
 from tunesmith.model.framing import (
@@ -46,7 +47,8 @@ def encode_windows(tokenizer: Any, inputs: Iterable[Inputs], reading: Reading) -
             hint=f"--set model.stride={max(0, room // 4)}",
         )
     for first, group in _grouped(inputs):
-        yield from _encode_group(tokenizer, group, first, layout)
+        rendered = render_inputs(tokenizer, group, reading.writing) if writing else group
+        yield from _encode_group(tokenizer, rendered, first, layout)
 
 
 def count_tokens(tokenizer: Any, inputs: Iterable[Inputs]) -> np.ndarray:
@@ -81,7 +83,7 @@ def _encode_group(
 ) -> Iterator[Window]:
     """Yield the windows of rows of one kind, the first of which is number `first`."""
     texts = [texts_of(item) for item in group]
-    wants_offsets = not isinstance(group[0], TextInput | WritingInput)
+    wants_offsets = not isinstance(group[0], TextInput | WritingInput | RenderedChat)
     all_ids, all_offsets = _tokenize(
         tokenizer, [text for own in texts for text in own], offsets=wants_offsets
     )
@@ -90,7 +92,9 @@ def _encode_group(
         ids = [np.asarray(all_ids[at + part], dtype=np.int32) for part in range(len(own))]
         offsets = all_offsets[at : at + len(own)] if wants_offsets else ()
         at += len(own)
-        if layout.writing is not None:
+        if isinstance(item, RenderedChat) and layout.writing is not None:
+            yield chat_window(tokenizer, item, ids, row, layout.writing, layout.reading)
+        elif layout.writing is not None:
             yield from writing_windows(ids, row, layout.writing, layout.reading)
         elif isinstance(item, TextInput):
             yield from _text_windows(ids[0], row, layout)

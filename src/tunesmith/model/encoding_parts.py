@@ -13,6 +13,7 @@ from itertools import product
 import numpy as np
 
 from tunesmith.core.examples import (
+    ChatInput,
     ChoiceInput,
     Inputs,
     MarkedInput,
@@ -21,6 +22,7 @@ from tunesmith.core.examples import (
     SentencesInput,
     WritingInput,
 )
+from tunesmith.model.encoding_chat import RenderedChat
 from tunesmith.model.encoding_writing import WritingFrame
 from tunesmith.model.framing import Frame, PairFrame, Reading, Window, window_starts
 
@@ -65,7 +67,7 @@ class Tokens:
     encode: Callable[[str], list[int]]
 
 
-def texts_of(item: Inputs) -> tuple[str, ...]:
+def texts_of(item: Inputs | RenderedChat) -> tuple[str, ...]:
     """Return the texts of a row that are tokenised one by one."""
     match item:
         case PairInput():
@@ -78,10 +80,14 @@ def texts_of(item: Inputs) -> tuple[str, ...]:
             return tuple(item.text[start:end] for start, end in item.sentences)
         case WritingInput():
             return (item.source, item.target)
+        case ChatInput():
+            return tuple(message.content for message in item.messages)
+        case RenderedChat():
+            return item.texts
     return (item.text,)
 
 
-def tokens_at_once(item: Inputs, lengths: Sequence[int], reading: Reading) -> int:
+def tokens_at_once(item: Inputs | RenderedChat, lengths: Sequence[int], reading: Reading) -> int:
     """Return how many tokens of a row one window would have to hold to show all it should.
 
     `lengths` are those of its texts. Choices, sentences, texts read apart, and what is written

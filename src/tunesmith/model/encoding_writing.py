@@ -77,7 +77,7 @@ def writing_windows(
     """Yield the windows of one row; `texts` are the ids of its source and perhaps its target."""
     source, *targets = texts
     is_cut = reading.long_text == "truncate"
-    room = _source_room(frame, reading)
+    room = source_room(frame, reading)
     for target in targets:
         kept = source[:room] if is_cut and not fits(source, target, frame, reading) else source
         left = _target_room(kept, frame, reading)
@@ -95,11 +95,11 @@ def writing_windows(
 
 def fits(source: np.ndarray, target: np.ndarray, frame: WritingFrame, reading: Reading) -> bool:
     """Tell whether a row is read and written whole, as it would be without its target."""
-    is_read = len(source) <= _source_room(frame, reading)
+    is_read = len(source) <= source_room(frame, reading)
     return is_read and len(target) <= _target_room(source, frame, reading)
 
 
-def _source_room(frame: WritingFrame, reading: Reading) -> int:
+def source_room(frame: WritingFrame, reading: Reading) -> int:
     """Return the tokens, its frame left out, that are read at once of a source."""
     return max(1, reading.max_length - len(frame.source) - reading.room_to_write)
 
@@ -130,14 +130,18 @@ def written_ids(windows: Sequence[Window]) -> np.ndarray:
     return np.concatenate(parts).astype(np.int64)
 
 
-def decode_written(tokenizer: Any, ids: np.ndarray) -> str:
+def decode_written(tokenizer: Any, ids: np.ndarray, *, ends: Sequence[int] = ()) -> str:
     """Return the text of (T,) ids; stretches that ended one by one are joined by a space.
+
+    `ends` are the ids that end a text beside the tokenizer's own; none of them is shown.
 
     Some vocabularies make every Chinese character a word and put spaces between them: those go.
     """
-    end = find_end(tokenizer)
-    parts = np.split(ids, np.flatnonzero(ids == end) + 1)
-    texts = [tokenizer.decode(part, skip_special_tokens=True).strip() for part in parts]
+    every = [end for end in (find_end(tokenizer), *ends) if end is not None]
+    is_end = np.isin(ids, every)
+    parts = np.split(ids, np.flatnonzero(is_end) + 1)
+    shown = [part[~np.isin(part, every)] for part in parts]
+    texts = [tokenizer.decode(part, skip_special_tokens=True).strip() for part in shown]
     text = " ".join(text for text in texts if text)
     pair = tokenizer("天下", add_special_tokens=False)["input_ids"]
     return close_gaps(text) if " " in tokenizer.decode(pair).strip() else text

@@ -214,7 +214,8 @@ def window_key(tokenizer: Any, inputs: Iterable[Inputs], reading: Reading) -> st
 def _tokenizer_content(tokenizer: Any) -> dict[str, Any]:
     """Return vocabulary and rules, without how the last call cut or padded."""
     content = json.loads(tokenizer.backend_tokenizer.to_str())
-    return {name: part for name, part in content.items() if name not in {"truncation", "padding"}}
+    kept = {name: part for name, part in content.items() if name not in {"truncation", "padding"}}
+    return kept | {"chat_template": tokenizer.chat_template}
 
 
 def _starts(counts: np.ndarray) -> np.ndarray:

@@ -13,8 +13,8 @@ import torch
 
 from tunesmith.core.environment import package_versions
 from tunesmith.core.events import Said
+from tunesmith.core.examples import ChatInput
 from tunesmith.data.splits import sample_examples
-from tunesmith.model.backbones import WRITERS
 from tunesmith.model.deltas import lacks_of
 from tunesmith.model.device import Choice, choose_precision, threads
 from tunesmith.model.heads import HeadModel, new_head
@@ -45,6 +45,7 @@ from tunesmith.stages.tune.tracking import tracked
 from tunesmith.stages.tune.writing import choose_decoding
 from tunesmith.store.bundles import Bundle, write_attachments
 from tunesmith.store.run_folder import open_run_folder, removed_if_unstarted
+from tunesmith.tasks.generation import Generation
 from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.structured import sample_row
 from tunesmith.tasks.task import Task
@@ -286,7 +287,7 @@ def _manifest(tuned: Tuned) -> dict[str, Any]:
         "pooling": model.pooling,
         "plain_transformers": {
             "lacks": list(lacks_of(model)),
-            "note": _plain_note(lacks_of(model), prepared.reading.writing or prepared.task.head),
+            "note": _plain_note(lacks_of(model), _family(prepared)),
         },
         "decoding": tuned.job.engine.decoding.model_dump() if prepared.reading.writing else None,
         "template": None,
@@ -315,6 +316,9 @@ sequence classifiers."""
 READ_AS = {
     "seq2seq": "the tokens that the tokenizer gives",
     "causal": "those tokens, the last ones that close a text left out, and a line break",
+    "causal chat": "`apply_chat_template(messages, add_generation_prompt=True)`",
+    "seq2seq chat": "the tokens that the tokenizer gives of what "
+    "`apply_chat_template(messages, tokenize=False, add_generation_prompt=True)` writes",
 }
 
 LACKING = {
@@ -327,8 +331,15 @@ LACKING = {
 """What the files are that plain transformers does not load, by head family."""
 
 
+def _family(prepared: Prepared) -> str:
+    """Return what `_plain_note` calls a model: by how it writes, or by its head family."""
+    if isinstance(prepared.task, Generation):
+        return f"{prepared.reading.writing} chat"
+    return prepared.reading.writing or prepared.task.head
+
+
 def _plain_note(lacks: tuple[str, ...], family: str) -> str:
-    loader = PLAIN_LOADERS.get(family, "AutoModelForSequenceClassification")
+    loader = PLAIN_LOADERS.get(family.partition(" ")[0], "AutoModelForSequenceClassification")
     load = f"`{loader}.from_pretrained('model')`"
     if lacks:
         what = LACKING.get(family, "")
@@ -339,7 +350,7 @@ def _plain_note(lacks: tuple[str, ...], family: str) -> str:
         return f"{load} gives the same logits; how tags follow each other is in `bundle.json`."
     if family == "embed":
         return f"{load} gives the states whose mean is a text's vector, as sentence-transformers."
-    if family in WRITERS:
+    if family in READ_AS:
         return f"{load} writes the same by `generate()`, from {READ_AS[family]}."
     return f"{load} gives the same answers."
 
@@ -386,7 +397,9 @@ def _next_commands(bundle: Bundle, prepared: Prepared) -> tuple[str, ...]:
     sample = (prepared.splits.test or prepared.splits.valid)[0].inputs
     fields = prepared.task.input_fields(sample)
     text = json.dumps(sample.text[:60], ensure_ascii=False).replace("$", "\\$").replace("`", "\\`")
-    if prepared.task.head == "recommend":
+    if isinstance(sample, ChatInput):
+        text = shlex.quote(sample.messages[-1].content[:60])
+    elif prepared.task.head == "recommend":
         text = shlex.quote(fields["user"])
     elif len(fields) > 1:
         text = shlex.quote(sample_row(fields))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from tunesmith.core.answers import TextAnswer
 from tunesmith.core.data_spec import Columns, OptionalPathText, PathText
 from tunesmith.core.errors import SpecError
-from tunesmith.core.events import Progress, Said, Warned
+from tunesmith.core.events import Progress, Said, Warned, Wrote
 from tunesmith.core.operation import Operation
 from tunesmith.core.recipe import DecodingRecipe
 from tunesmith.core.spec import Spec
@@ -70,6 +71,9 @@ class PredictSpec(Spec):
 
     all_scores: bool = False
     """Give every label's probability (for entities: every word's tag)."""
+
+    stream: bool = False
+    """Give `texts` that a model writes piece by piece, while it writes them."""
 
     engine: Literal["auto", "torch", "onnx"] = "auto"
     """What computes: auto takes a usable ONNX export of the bundle, else torch."""
@@ -134,6 +138,8 @@ def run(spec: PredictSpec, session: Session) -> PredictResult:
             "`texts` and `data` must not be given together", hint="leave out the texts or --data"
         )
     bundle = read_bundle(spec.bundle)
+    if spec.stream:
+        return _run_stream(spec, session, bundle)
     cache = AnswerCache(spec.cache)
     with _answering(spec, session, bundle) as (engine, name):
         started = time.perf_counter()
@@ -151,6 +157,64 @@ def run(spec: PredictSpec, session: Session) -> PredictResult:
         engine=name,
         cache_hits=cache.hits,
     )
+
+
+def stream_pieces(spec: PredictSpec, session: Session) -> Generator[str]:
+    """Yield the answer to the only text of `spec`, piece by piece, while it is written."""
+    from tunesmith.store.bundles import read_bundle
+
+    with _answering(spec, session, read_bundle(spec.bundle)) as (engine, _):
+        (item,) = _streamed_inputs(spec, engine)
+        yield from _pieces(engine, item)
+
+
+def _run_stream(spec: PredictSpec, session: Session, bundle: Bundle) -> PredictResult:
+    """Tell each text while it is written, then return all."""
+    from tunesmith.runtime.writing import count_unread_tokens
+
+    with _answering(spec, session, bundle) as (engine, name):
+        started = time.perf_counter()
+        written = []
+        for item in _streamed_inputs(spec, engine):
+            text = ""
+            for piece in _pieces(engine, item):
+                text += piece
+                session.emit(Wrote(piece))
+            session.emit(Wrote("\n"))
+            reply = TextAnswer(text, unread=count_unread_tokens(engine, item))
+            written.append({**engine.task.input_fields(item), **reply.to_json()})
+        seconds = time.perf_counter() - started
+    return PredictResult(
+        bundle=str(bundle.path),
+        fingerprint=bundle.fingerprint,
+        rows=len(written),
+        seconds=seconds,
+        predictions=tuple(written),
+        out=None,
+        engine=name,
+    )
+
+
+def _pieces(engine: Engine, item: Inputs) -> Iterator[str]:
+    from tunesmith.runtime.writing import stream_text
+
+    with contextlib.closing(stream_text(engine, item)) as pieces:
+        yield from pieces
+
+
+def _streamed_inputs(spec: PredictSpec, engine: Engine) -> list[Inputs]:
+    """Return the inputs of a streamed request. Raises `SpecError` where it cannot be one."""
+    if engine.task.head != "generate":
+        raise SpecError(
+            f"`stream` is for models that write; this bundle is for {engine.task.kind}",
+            hint="leave out --stream",
+        )
+    if not spec.texts or spec.out is not None:
+        raise SpecError(
+            "`stream` must be given texts, and no file for answers",
+            hint=f'tunesmith predict {spec.bundle} "TEXT" --stream',
+        )
+    return [engine.task.inputs_of(text) for text in spec.texts]
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from tunesmith.core.recipe import ModelRecipe
 from tunesmith.data.fingerprints import fingerprint_examples
 from tunesmith.data.splits import Splits
 from tunesmith.model.backbones import Backbone, find_writing, writing_of
+from tunesmith.model.chat import prepare_chat
 from tunesmith.model.encoding_writing import WRITING_SHARE
 from tunesmith.model.framing import Reading
 from tunesmith.model.windows import FlatWindows
@@ -35,6 +36,7 @@ from tunesmith.session import Session
 from tunesmith.stages.check import Finding, check_recommendation, check_splits
 from tunesmith.stages.check.events import EventFacts
 from tunesmith.tasks import make_task
+from tunesmith.tasks.generation import Generation
 from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.summarization import Summaries
 from tunesmith.tasks.task import Task
@@ -97,9 +99,17 @@ def prepare(
     backbone = session.backbone(
         spec.model.name, revision=spec.model.revision, writes=task.head == "generate"
     )
+    if isinstance(task, Generation) and prepare_chat(backbone.model, backbone.tokenizer):
+        session.emit(Said("the tokenizer has no chat template: a plain one is saved with it"))
     if isinstance(method, SoftPrompt | PTuning):
         from tunesmith.model.prompt_tokens import with_prompt
 
+        if isinstance(task, Generation):
+            raise SpecError(
+                f"the method `{name}` puts its tokens before plain texts; a conversation is "
+                "written by a template",
+                hint="--method prefix, or --method lora",
+            )
         backbone = with_prompt(backbone, method, seed=spec.seed)
     reading = choose_reading(spec.model, backbone, task, method=name)
     if isinstance(task, Recommendation):

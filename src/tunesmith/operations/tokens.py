@@ -17,11 +17,12 @@ from tunesmith.core.events import Event, Progress, Said, Warned
 from tunesmith.core.examples import Example, taught_inputs
 from tunesmith.data.splits import Splits
 from tunesmith.model.backbones import Backbone
-from tunesmith.model.framing import Reading, Window, find_frame
+from tunesmith.model.framing import Reading, Window
 from tunesmith.model.windows import FlatWindows, pack_windows, token_type, window_key
 from tunesmith.stages.check.tokens import (
     FIGURES,
     TokenFigures,
+    count_frame,
     find_losses,
     join_figures,
     read_tokens,
@@ -116,7 +117,7 @@ def _restore(
     """Return what an earlier run kept; which entities are lost depends on this run's answers."""
     windows = FlatWindows({name: array for name, array in arrays.items() if name not in FIGURES})
     figures = TokenFigures(
-        frame=len(find_frame(tokenizer)),
+        frame=count_frame(tokenizer, examples, reading),
         losses=tuple(find_losses(examples, windows, reading)) if windows.has_words else (),
         **{name: np.array(arrays[name]) for name in FIGURES},
     )

@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 
-from tunesmith.core.answers import Answer, TextAnswer
-from tunesmith.core.examples import HistoryInput, Inputs
+from tunesmith.core.answers import Answer
+from tunesmith.core.examples import HistoryInput, Inputs, asked_text
 from tunesmith.core.recipe import DecodingRecipe
 from tunesmith.model.batching import Arrays, collate_arrays, plan_batches
 from tunesmith.model.encoding import encode_windows
@@ -62,10 +62,9 @@ def make_answer(engine: Engine, scores: np.ndarray, item: Inputs) -> Answer:
     """Return the answer that raw outputs mean; what was written is made text here."""
     if engine.task.head != "generate":
         return engine.task.answer(scores, item)
-    from tunesmith.model.encoding_writing import decode_written  # noqa: PLC0415 (few need it)
+    from tunesmith.runtime.writing import make_text_answer  # noqa: PLC0415 (imports torch)
 
-    text = decode_written(engine.tokenizer, scores[:, 0].astype(np.int64))
-    return TextAnswer(text, float(scores[:, 1].mean()) if len(scores) else 0.0)
+    return make_text_answer(engine, scores, item)
 
 
 def score(engine: Engine, inputs: Sequence[Inputs]) -> list[np.ndarray]:
@@ -91,7 +90,7 @@ def score_windows(
     if engine.task.head == "generate":
         from tunesmith.runtime.writing import write_windows  # noqa: PLC0415 (imports torch)
 
-        read = [window for window in windows if inputs[window.row].text.strip()]
+        read = [window for window in windows if asked_text(inputs[window.row]).strip()]
         return write_windows(engine, read, rows=len(inputs))
     batches = _run(engine, windows, "logits")
     family, outputs = engine.task.head, len(engine.task.outputs())

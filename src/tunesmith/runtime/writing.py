@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Generator, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from tunesmith.core.answers import TextAnswer
+from tunesmith.core.errors import SpecError
+from tunesmith.core.examples import ChatInput, Inputs, asked_text
+from tunesmith.measure.scripts import ends_unspaced
 from tunesmith.model.batching import Batch, collate, move, plan_batches
 from tunesmith.model.device import autocast
-from tunesmith.model.encoding_writing import with_written, written_ids
+from tunesmith.model.encoding import encode_windows
+from tunesmith.model.encoding_chat import count_unread
+from tunesmith.model.encoding_writing import (
+    decode_written,
+    find_writing_frame,
+    with_written,
+    written_ids,
+)
 from tunesmith.model.framing import Window
 from tunesmith.model.heads.generate import limit_written
 from tunesmith.model.windows import FlatWindows
@@ -25,6 +38,11 @@ WRITING_TOKENS = 4096
 READING_TOKENS = 4096
 """Tokens of a batch whose every token is guessed at once."""
 
+BROKEN = "\ufffd"
+"""What stands for a character of which not all bytes are there yet."""
+
+_LAST_WORD = re.compile(r"\s*\S*$")
+
 
 def write_windows(engine: Engine, windows: Sequence[Window], *, rows: int) -> list[np.ndarray]:
     """Return (T, 2) for each row: the tokens written and the log-probability of each.
@@ -32,7 +50,7 @@ def write_windows(engine: Engine, windows: Sequence[Window], *, rows: int) -> li
     What is written from the stretches of a long row stands end to end.
     """
     lengths = np.array([len(window.ids) for window in windows], dtype=np.int64)
-    budget = max(1, WRITING_TOKENS // engine.decoding.beams)
+    budget = max(1, WRITING_TOKENS // engine.decoding.sure_beams)
     found: list[np.ndarray] = [np.empty((0, 2))] * len(windows)
     with _at_rest(engine.model):
         for indices in plan_batches(lengths, batch_tokens=budget):
@@ -45,14 +63,107 @@ def write_windows(engine: Engine, windows: Sequence[Window], *, rows: int) -> li
     return [np.concatenate([np.empty((0, 2)), *own]) for own in parts]
 
 
+def make_text_answer(engine: Engine, scores: np.ndarray, item: Inputs) -> TextAnswer:
+    """Return the answer that (T, 2) tokens and their log-probabilities mean."""
+    text = _text_of(engine, scores[:, 0].astype(np.int64))
+    score = float(scores[:, 1].mean()) if len(scores) else 0.0
+    return TextAnswer(text, score, unread=count_unread_tokens(engine, item))
+
+
+def stream_text(engine: Engine, item: Inputs) -> Generator[str]:
+    """Yield the answer to one input piece by piece; together they are what `answer` gives.
+
+    A piece ends where a word or a Chinese character does, so that none is half of one. Raises
+    `SpecError` where beams would be written side by side.
+    """
+    if engine.decoding.sure_beams > 1:
+        raise SpecError(
+            "`decoding.beams` must be 1 where a text is shown while it is written; "
+            f"got {engine.decoding.beams}",
+            hint="--set decoding.beams=1",
+        )
+    if not asked_text(item).strip():
+        return
+    ids: list[int] = []
+    given = ""
+    for window in encode_windows(engine.tokenizer, [item], engine.reading):
+        for token in _stream(engine, window):
+            ids.append(token)
+            piece = whole_part(_text_of(engine, np.array(ids, dtype=np.int64)))
+            if len(piece) > len(given) and piece.startswith(given):
+                yield piece[len(given) :]
+                given = piece
+    text = _text_of(engine, np.array(ids, dtype=np.int64))
+    if len(text) > len(given):
+        yield text[len(given) :]
+
+
+def whole_part(text: str) -> str:
+    """Return the beginning of a text that no further token changes: whole words, whole characters.
+
+    >>> whole_part("It is la"), whole_part("订单"), whole_part("订\ufffd")
+    ('It is', '订单', '订')
+    """
+    text = text.rstrip(BROKEN)
+    if ends_unspaced(text):
+        return text
+    return _LAST_WORD.sub("", text)
+
+
+def _stream(engine: Engine, window: Window) -> Iterator[int]:
+    most = limit_written(engine.model, engine.reading, engine.decoding.max_new_tokens)
+    with _at_rest(engine.model):
+        batch = _batch(engine, [window])
+        within = partial(autocast, engine.device, engine.precision)
+        yield from engine.model.stream(batch, engine.decoding, most=most, within=within)
+
+
+def _text_of(engine: Engine, ids: np.ndarray) -> str:
+    return decode_written(engine.tokenizer, ids, ends=engine.model.ends)
+
+
+def count_unread_tokens(engine: Engine, item: Inputs) -> int:
+    """Return how many tokens of a conversation its model has no room to read."""
+    if not isinstance(item, ChatInput):
+        return 0
+    frame = find_writing_frame(engine.tokenizer, engine.reading.writing)
+    return count_unread(engine.tokenizer, item, frame, engine.reading)
+
+
 def mean_log_probability(engine: Engine, windows: FlatWindows) -> float:
     """Return the mean log-probability of all tokens that training windows teach to write."""
-    total, count = 0.0, 0
+    total, count = _sum_log_probabilities(engine, windows, windows.costs).sum(axis=0)
+    return float(total / count) if count else 0.0
+
+
+def reference_log_probabilities(engine: Engine, inputs: Sequence[Inputs]) -> np.ndarray:
+    """Return (n, 2) for rows with their references: the summed log-probability, and the tokens.
+
+    `inputs` are what `taught_inputs` gives; a row that does not fit the model has no tokens.
+    """
+    windows = list(encode_windows(engine.tokenizer, inputs, engine.reading))
+    taught = [window for window in windows if len(written_ids([window]))]
+    sums = np.zeros((len(inputs), 2))
+    rows = np.array([window.row for window in taught], dtype=np.int64)
+    costs = np.array([len(window.ids) for window in taught], dtype=np.int64)
+    np.add.at(sums, rows, _sum_log_probabilities(engine, taught, costs))
+    return sums
+
+
+def _sum_log_probabilities(
+    engine: Engine, windows: Sequence[Window], costs: np.ndarray
+) -> np.ndarray:
+    """Return (N, 2) the summed log-probability of what each window teaches, and its tokens."""
+    sums = np.zeros((len(windows), 2))
     with _at_rest(engine.model):
-        for indices in plan_batches(windows.costs, batch_tokens=READING_TOKENS):
-            values = _log_probabilities(engine, [windows[index] for index in indices])
-            total, count = total + float(values.sum(dtype=np.float64)), count + len(values)
-    return total / count if count else 0.0
+        for indices in plan_batches(costs, batch_tokens=READING_TOKENS):
+            chosen = [windows[index] for index in indices]
+            values = _log_probabilities(engine, chosen)
+            counts = [len(written_ids([window])) for window in chosen]
+            rows = np.repeat(indices, counts)
+            np.add.at(sums[:, 0], rows, values)
+            sums[indices, 1] = counts
+    return sums
 
 
 def _write(engine: Engine, windows: Sequence[Window]) -> Iterator[np.ndarray]:

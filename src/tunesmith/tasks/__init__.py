@@ -9,6 +9,7 @@ from typing import Any
 from tunesmith.core.errors import SpecError
 from tunesmith.tasks.choice import Choice
 from tunesmith.tasks.classification import Classification
+from tunesmith.tasks.generation import Generation
 from tunesmith.tasks.matching import Matching
 from tunesmith.tasks.multilabel import MultiLabel
 from tunesmith.tasks.ner import Ner
@@ -26,6 +27,7 @@ TASKS: dict[str, type] = {
         Recommendation,
         Summarization,
         Translation,
+        Generation,
     )
 }
 

@@ -12,7 +12,7 @@ from tunesmith.tasks.rows import Reader, as_text
 
 ROLES = ("system", "user", "assistant")
 OTHER_NAMES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
-"""What other formats call a role: for the hint, nothing is renamed silently."""
+"""What other formats call a role: for the hint, and for messages in the form of ShareGPT."""
 
 SOLE = "messages"
 
@@ -35,6 +35,7 @@ def read_messages(reader: Reader, role: str = SOLE) -> tuple[Message, ...] | Non
     if not isinstance(items, list | tuple) or not items:
         reader.add(f"column `{column}` must hold a list of messages, role and content each", value)
         return None
+    items = [_renamed(item) for item in items]
     before = len(reader.problems)
     messages = tuple(
         _read_message(reader, f"{column}[{number}]", item) for number, item in enumerate(items)
@@ -54,6 +55,14 @@ def split_answer(messages: tuple[Message, ...]) -> tuple[tuple[Message, ...], st
     if messages[-1].role == "assistant":
         return messages[:-1], messages[-1].content
     return messages, None
+
+
+def _renamed(item: Any) -> Any:
+    """Return a message in the form of ShareGPT, `from` and `value`, as role and content."""
+    if not isinstance(item, Mapping) or "role" in item or not {"from", "value"} <= item.keys():
+        return item
+    speaker = str(item["from"])
+    return {"role": OTHER_NAMES.get(speaker, speaker), "content": item["value"]}
 
 
 def _read_message(reader: Reader, name: str, item: Any) -> Message:

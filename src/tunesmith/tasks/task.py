@@ -106,6 +106,10 @@ class Task(Protocol):
         """Return the role that holds the gold answer of a row of these columns."""
         ...
 
+    def lacking_gold(self, row: Mapping[str, Any]) -> tuple[str, str]:
+        """Return what a row without its gold answer must have, and what was found."""
+        ...
+
     def read(self, row: Mapping[str, Any], *, place: Place) -> tuple[Example | None, list[Problem]]:
         """Return the example a row holds, or None and every problem of it."""
         ...
@@ -225,6 +229,13 @@ class Labelled:
     def gold_role(self, row: Mapping[str, Any]) -> str:  # noqa: ARG002
         """Return the only role of the gold answer."""
         return self.gold_roles[0]
+
+    def lacking_gold(self, row: Mapping[str, Any]) -> tuple[str, str]:
+        """Return that the column of the gold answer must hold a value, and what it holds."""
+        role = self.gold_role(row)
+        column = self.columns.get(role, role)
+        found = "null" if row.get(column) is None else "an empty value"
+        return f"column `{column}` must hold a value", found
 
     def input_fields(self, inputs: Any) -> dict[str, Any]:
         """Return the text."""

@@ -48,6 +48,7 @@ class Written(Referenced):
     target_words: tuple[str, ...] = ()
 
     selection: ClassVar[str] = "log_probability"
+    beams: ClassVar[int] = 4
 
     @property
     def head(self) -> HeadFamily:

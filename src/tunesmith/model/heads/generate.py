@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessorList
 
 from tunesmith.core.recipe import DecodingRecipe
 from tunesmith.model.backbones import WRITERS, Backbone, load_config, load_whole, writing_of
 from tunesmith.model.batching import Batch
+from tunesmith.model.drawing import Drawing
 from tunesmith.model.framing import Reading
 from tunesmith.model.heads.dropout import set_dropout
+from tunesmith.model.streaming import stream_ids
 
 LONGEST_WRITTEN = 256
 """Tokens of a written text where neither the recipe nor the model sets a limit."""
@@ -61,26 +64,65 @@ class Writer(nn.Module):
         """Return (N, V) float32 logits at `places` (N,), teacher forced; no other is computed."""
         mask = batch["attention_mask"]
         inputs: dict[str, Any] = {"attention_mask": None if bool(mask.all()) else mask}
+        if "position_ids" in batch:  # of several texts in a row; a mask would hide where each ends
+            inputs = {"attention_mask": None, "position_ids": batch["position_ids"]}
         if "written_ids" in batch:
             inputs["decoder_input_ids"] = self._shifted(batch["written_ids"])
         with _only_at(self.linear, batch["places"]):
             logits = self.whole(input_ids=batch["input_ids"], use_cache=False, **inputs)[0]
         return logits[0].float()
 
-    @torch.inference_mode()
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The ids that end a text."""
+        found = self.whole.generation_config.eos_token_id
+        return () if found is None else tuple(map(int, np.atleast_1d(found)))
+
     def write(self, batch: Batch, decoding: DecodingRecipe, *, most: int) -> list[np.ndarray]:
         """Return the ids (S,) written from each row of a batch, the end token among them.
 
         No text has more than `most` tokens, which `limit_written` gives.
         """
+        written = self._generate(batch, decoding, most=most)
+        begin = 1 if self.writing == "seq2seq" else batch["input_ids"].shape[1]
+        return [_until_end(row, self.ends) for row in written[:, begin:].cpu().numpy()]
+
+    def stream(
+        self,
+        batch: Batch,
+        decoding: DecodingRecipe,
+        *,
+        most: int,
+        within: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
+    ) -> Iterator[int]:
+        """Yield what `write` gives of a batch of one row, each id as soon as it is known.
+
+        It is computed in another thread, there inside of `within()`.
+        """
+
+        def generate(**more: Any) -> None:
+            with within():
+                self._generate(batch, decoding, most=most, **more)
+
+        with contextlib.closing(stream_ids(generate)) as ids:
+            yield from ids
+
+    @torch.inference_mode()
+    def _generate(
+        self, batch: Batch, decoding: DecodingRecipe, *, most: int, **more: Any
+    ) -> torch.Tensor:
+        """Return (B, T) what transformers' `generate` gives, prompts of a decoder before it."""
         ids, mask = batch["input_ids"], batch["attention_mask"]
+        if decoding.temperature:
+            read = zip(ids.cpu().numpy(), mask.cpu().numpy().astype(bool), strict=True)
+            prompts = [row[is_there] for row, is_there in read]
+            more["logits_processor"] = LogitsProcessorList([Drawing(decoding, prompts)])
         if self.writing == "causal":
             ids, mask = _flush_right(ids, mask), _flush_right(mask, mask)
         config = self._generation(decoding, most=most)
-        written = self.whole.generate(input_ids=ids, attention_mask=mask, generation_config=config)
-        begin = 1 if self.writing == "seq2seq" else ids.shape[1]
-        ends = np.atleast_1d(np.asarray(config.eos_token_id))
-        return [_until_end(row, ends) for row in written[:, begin:].cpu().numpy()]
+        return self.whole.generate(
+            input_ids=ids, attention_mask=mask, generation_config=config, **more
+        )
 
     def save(self, folder: Path, *, id2label: dict[int, str], problem: str) -> None:  # noqa: ARG002
         """Write a folder that transformers' class for such language models loads."""
@@ -99,10 +141,11 @@ class Writer(nn.Module):
         """
         config = copy.deepcopy(self.whole.generation_config)
         config.max_length, config.max_new_tokens = None, most
-        config.do_sample, config.num_beams = False, decoding.beams
+        config.do_sample, config.num_beams = False, decoding.sure_beams
+        config.temperature = config.top_p = config.top_k = None
         config.no_repeat_ngram_size = decoding.no_repeat_ngram
-        config.early_stopping = False if decoding.beams > 1 else None
-        config.length_penalty = decoding.length_penalty if decoding.beams > 1 else 1.0
+        config.early_stopping = False if decoding.sure_beams > 1 else None
+        config.length_penalty = decoding.length_penalty if decoding.sure_beams > 1 else 1.0
         return config
 
 
@@ -132,12 +175,18 @@ def limit_written(writer: Writer, reading: Reading, wished: int | None) -> int:
 
 
 def keep_decoding(writer: Writer, decoding: DecodingRecipe) -> None:
-    """Make `decoding` what plain transformers writes by when it loads the saved model."""
+    """Make `decoding` what plain transformers writes by when it loads the saved model.
+
+    It draws from the same probabilities, by its own random numbers.
+    """
     config = writer.whole.generation_config
     config.max_length, config.max_new_tokens = None, decoding.max_new_tokens
-    config.num_beams, config.no_repeat_ngram_size = decoding.beams, decoding.no_repeat_ngram
-    config.early_stopping = False if decoding.beams > 1 else None
-    config.length_penalty = decoding.length_penalty if decoding.beams > 1 else None
+    config.num_beams, config.no_repeat_ngram_size = decoding.sure_beams, decoding.no_repeat_ngram
+    config.early_stopping = False if decoding.sure_beams > 1 else None
+    config.length_penalty = decoding.length_penalty if decoding.sure_beams > 1 else None
+    config.do_sample, config.top_k = decoding.temperature > 0, None
+    config.temperature = decoding.temperature or None
+    config.top_p = decoding.top_p if decoding.temperature else None
 
 
 @contextlib.contextmanager
@@ -177,7 +226,7 @@ def _flush_right(rows: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return rows.gather(1, places % rows.shape[1])
 
 
-def _until_end(ids: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def _until_end(ids: np.ndarray, ends: Sequence[int]) -> np.ndarray:
     """Return the ids up to the first that ends a text, that one included."""
-    found = np.flatnonzero(np.isin(ids, ends))
+    found = np.flatnonzero(np.isin(ids, np.array(ends, dtype=np.int64)))
     return ids[: found[0] + 1] if len(found) else ids

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tunesmith.core.examples import ChatInput
 from tunesmith.stages.check.context import SPLITS, Context
 from tunesmith.stages.check.findings import Finding
 from tunesmith.stages.check.wording import show_count, show_part, show_share
@@ -85,7 +86,7 @@ def check_truncation(context: Context) -> Iterator[Finding]:
     places = context.places(long_rows[np.argsort(-counts[long_rows], kind="stable")])
     if reading.long_text == "windows":
         yield Finding(
-            "note",
+            "warning" if isinstance(context.rows[0].inputs, ChatInput) else "note",
             "windows",
             f"Longer than `model.max_length` = {reading.max_length:,} tokens: {part}; each is read "
             f"{_how_long_is_read(context)}. "
@@ -181,6 +182,8 @@ def _show_lengths(lengths: dict[str, int]) -> str:
 def _how_long_is_read(context: Context) -> str:
     if context.task.head == "relate":
         return "around its two stretches, and what lies far from both is left out"
+    if isinstance(context.rows[0].inputs, ChatInput):
+        return "without its oldest turns, and not learned from where its last turn does not fit"
     if context.task.head == "generate":
         return "in stretches, each with a text of its own, and none of them is learned from"
     return "in overlapping windows whose answers are merged"

@@ -14,8 +14,9 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.examples import Example, Span, WordsInput, taught_inputs
+from tunesmith.core.examples import ChatInput, Example, Span, WordsInput, taught_inputs
 from tunesmith.model.encoding import ENCODE_ROWS, encode_windows
+from tunesmith.model.encoding_chat import render_inputs
 from tunesmith.model.encoding_parts import texts_of, tokens_at_once
 from tunesmith.model.encoding_writing import frame_length
 from tunesmith.model.framing import Reading, Window, find_frame
@@ -67,9 +68,7 @@ def read_tokens(
     batch's first row; it is not called where there can be none.
     """
     listener = _Listener(tokenizer)
-    frame = (
-        frame_length(tokenizer, reading.writing) if reading.writing else len(find_frame(tokenizer))
-    )
+    frame = count_frame(tokenizer, examples, reading)
     has_windows = reading.long_text == "truncate" or reading.max_length - frame > reading.stride
     if keep is None:
         reading = replace(reading, case_shape=False)  # shapes move no token and cost time
@@ -78,6 +77,8 @@ def read_tokens(
     losses: list[Loss] = []
     for first, batch in _batches(examples):
         rows = [taught_inputs(row) if reading.writing else row.inputs for row in batch]
+        if reading.writing:
+            rows = render_inputs(tokenizer, rows, reading.writing)
         characters += count_scripts(item.text for item in rows)
         is_framed = [has_windows and (keep is not None or has_entities(row)) for row in batch]
         plain, framed = (
@@ -107,6 +108,15 @@ def read_tokens(
         unknown_tokens=listener.unknown_tokens,
         losses=tuple(losses),
     )
+
+
+def count_frame(tokenizer: Any, examples: Sequence[Example], reading: Reading) -> int:
+    """Return the special tokens around a row's texts; a template writes its own among them."""
+    if not reading.writing:
+        return len(find_frame(tokenizer))
+    if reading.writing == "causal" and examples and isinstance(examples[0].inputs, ChatInput):
+        return 0
+    return frame_length(tokenizer, reading.writing)
 
 
 def join_figures(parts: Sequence[TokenFigures]) -> TokenFigures:
@@ -182,6 +192,10 @@ class _Listener:
     def sep_token_id(self) -> int | None:
         """The tokenizer's own."""
         return self._tokenizer.sep_token_id
+
+    def apply_chat_template(self, messages: list[dict[str, str]], **options: Any) -> str:
+        """Write messages as the tokenizer would."""
+        return self._tokenizer.apply_chat_template(messages, **options)
 
     def hear(self, texts: list[str]) -> None:
         """Encode texts for the counts alone."""

@@ -21,6 +21,7 @@ PIPELINE_TAGS = {
     "recommendation": "sentence-similarity",
     "summarization": "summarization",
     "translation": "translation",
+    "generation": "text-generation",
 }
 SHOWN_CLASSES = 50
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from tunesmith.core.answers import Answer, RankedAnswer, ScoreAnswer, TextAnswer
 from tunesmith.core.errors import DataError
 from tunesmith.core.events import Event, Progress
-from tunesmith.core.examples import Example
+from tunesmith.core.examples import Example, taught_inputs
+from tunesmith.measure.intervals import bootstrap_measures
 from tunesmith.runtime.engine import Engine, answer
 from tunesmith.tasks.task import Marks, Task
 
 PROGRESS_ROWS = 256
+LARGEST_LOG = 700.0
+"""The largest power of e that a number can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,10 @@ def mark_engine(
         answers.append(reply)
         if number % PROGRESS_ROWS == 0 or number == len(examples):
             emit(Progress("evaluating", number, len(examples)))
-    return Marked(engine.task, examples, answers, engine.task.mark(examples, answers, seed=seed))
+    marks = engine.task.mark(examples, answers, seed=seed)
+    if engine.task.head == "generate":
+        marks = _with_perplexity(marks, engine, examples, seed=seed)
+    return Marked(engine.task, examples, answers, marks)
 
 
 def list_mistakes(marked: Marked, *, most: int | None = None) -> list[dict[str, Any]]:
@@ -68,6 +76,29 @@ def list_rows(marked: Marked, rows: Sequence[int]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def _with_perplexity(
+    marks: Marks, engine: Engine, examples: Sequence[Example], *, seed: int
+) -> Marks:
+    """Return marks with the perplexity of the references, a token, their ends counted.
+
+    Of several references the first counts. Source: Jelinek et al. 1977.
+    """
+    from tunesmith.runtime.writing import reference_log_probabilities  # noqa: PLC0415 (torch)
+
+    sums = reference_log_probabilities(engine, [taught_inputs(example) for example in examples])
+    if not sums[:, 1].any():
+        return marks
+
+    def statistic(weights: np.ndarray) -> dict[str, float]:
+        total, count = weights @ sums
+        return {"perplexity": math.exp(min(-total / max(count, 1), LARGEST_LOG))}
+
+    measures = bootstrap_measures(
+        statistic, len(examples), unit="choices", count=int(sums[:, 1].sum()), seed=seed
+    )
+    return replace(marks, measures={**marks.measures, **measures})
 
 
 def _confidence(reply: Answer) -> float | None:

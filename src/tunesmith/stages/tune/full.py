@@ -11,10 +11,11 @@ import torch
 from accelerate import Accelerator
 
 from tunesmith.core.errors import SpecError
-from tunesmith.core.events import Said
+from tunesmith.core.events import Said, Warned
 from tunesmith.core.methods import Full
 from tunesmith.model.batching import plan_batches, plan_units
 from tunesmith.model.heads import linear_of
+from tunesmith.model.packing import plan_packed, why_unpacked
 from tunesmith.model.sharing import Together
 from tunesmith.runtime.engine import window_vectors
 from tunesmith.stages.tune.adalora import move_ranks
@@ -111,7 +112,21 @@ def _prepare(job: Job, model: Any) -> Tuning:
 
 
 def _feed(job: Job) -> Feed:
-    return Feed(_objective(job), partial(_plan, job), freeze_layers(job))
+    load = freeze_layers(job)
+    if job.recipe.packing:
+        if not (reason := why_unpacked(job.model)):
+            return Feed(_objective(job), partial(_plan_packed, job), job.train.packed_batch)
+        job.emit(Warned(f"`training.packing` is left out: {reason}"))
+    return Feed(_objective(job), partial(_plan, job), load)
+
+
+def _plan_packed(job: Job, epoch: int) -> list[list[np.ndarray]]:
+    """Return the batches of an epoch with several windows a row."""
+    budget = job.recipe.batch_tokens
+    row_tokens = min(budget, job.engine.reading.max_length)
+    return plan_packed(
+        job.train.lengths, row_tokens=row_tokens, batch_tokens=budget, seed=(job.seed, epoch)
+    )
 
 
 def _stream(companion: Companion, job: Job) -> Stream:

@@ -17,6 +17,7 @@ from tunesmith.core.examples import Example
 from tunesmith.model.batching import Batch, collate
 from tunesmith.model.encoding import ENCODE_ROWS
 from tunesmith.model.encoding_writing import written_ids
+from tunesmith.model.packing import collate_packed
 from tunesmith.model.windows import FlatWindows
 from tunesmith.store.scratch import ScratchArray
 from tunesmith.tasks.task import Task
@@ -53,6 +54,16 @@ class Rows:
         if not self.windows.has_words and any(window.share != 1.0 for window in chosen):
             batch["shares"] = torch.tensor([window.share for window in chosen])
         return batch
+
+    def packed_batch(self, rows: Sequence[np.ndarray]) -> Batch:
+        """Return the tensors of a batch in whose rows several windows stand, with `targets`.
+
+        `rows` holds the indices of the windows of each; their texts stand behind what is read.
+        """
+        chosen = [[self.windows[index] for index in row] for row in rows]
+        batch = collate_packed(chosen, pad_id=self.pad_id)
+        flat = [window for row in chosen for window in row]
+        return batch | {"targets": torch.from_numpy(written_ids(flat))}
 
     def flat_targets(self) -> np.ndarray:
         """Return all targets in window order: (N,) indices or (N, C) 0/1.

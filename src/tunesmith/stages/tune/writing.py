@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 
 from tunesmith.core.errors import DataError, SpecError
 from tunesmith.core.events import Event, Said, Warned
-from tunesmith.core.recipe import DecodingRecipe
+from tunesmith.core.recipe import DecodingRecipe, settle_beams
 from tunesmith.model.framing import Reading
 from tunesmith.model.heads import HeadModel
 from tunesmith.model.heads.generate import Writer, limit_written
 from tunesmith.stages.tune.rows import Rows
 from tunesmith.tasks.task import Task
+from tunesmith.tasks.written import Written
 
 LENGTH_FACTOR = 1.5
 """How much longer than the longest of training a text may become."""
@@ -38,6 +39,7 @@ def choose_decoding(
                 hint="leave out the settings of `decoding`",
             )
         return recipe
+    recipe = settle_beams(recipe, usual=task.beams if isinstance(task, Written) else Written.beams)
     for split, own in rows.items():
         _tell_left_out(split, own, reading, emit=emit)
     taught = rows["train"].windows.taught
