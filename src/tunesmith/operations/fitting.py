@@ -30,6 +30,7 @@ from tunesmith.operations.companions import (
 )
 from tunesmith.operations.deltas import attach_delta, settle_delta, with_own_rate
 from tunesmith.operations.fit import FitResult, FitSpec
+from tunesmith.operations.plain_notes import plain_note
 from tunesmith.operations.preparing import Prepared, prepare_sound
 from tunesmith.operations.tokens import Tokens
 from tunesmith.runtime.canary import make_canary
@@ -45,7 +46,6 @@ from tunesmith.stages.tune.tracking import tracked
 from tunesmith.stages.tune.writing import choose_decoding
 from tunesmith.store.bundles import Bundle, write_attachments
 from tunesmith.store.run_folder import open_run_folder, removed_if_unstarted
-from tunesmith.tasks.generation import Generation
 from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.structured import sample_row
 from tunesmith.tasks.task import Task
@@ -287,7 +287,7 @@ def _manifest(tuned: Tuned) -> dict[str, Any]:
         "pooling": model.pooling,
         "plain_transformers": {
             "lacks": list(lacks_of(model)),
-            "note": _plain_note(lacks_of(model), _family(prepared)),
+            "note": plain_note(lacks_of(model), prepared.task, prepared.reading),
         },
         "decoding": tuned.job.engine.decoding.model_dump() if prepared.reading.writing else None,
         "template": None,
@@ -298,61 +298,6 @@ def _manifest(tuned: Tuned) -> dict[str, Any]:
         "seed": spec.seed,
         "parents": [],
     }
-
-
-PLAIN_LOADERS = {
-    "tag": "AutoModelForTokenClassification",
-    "span": "AutoModelForQuestionAnswering",
-    "embed": "AutoModel",
-    "relate": "AutoModel",
-    "recommend": "AutoModel",
-    "extract": "AutoModel",
-    "seq2seq": "AutoModelForSeq2SeqLM",
-    "causal": "AutoModelForCausalLM",
-}
-"""What loads `model/` in plain transformers, by head family, or by how it writes; the rest are
-sequence classifiers."""
-
-READ_AS = {
-    "seq2seq": "the tokens that the tokenizer gives",
-    "causal": "those tokens, the last ones that close a text left out, and a line break",
-    "causal chat": "`apply_chat_template(messages, add_generation_prompt=True)`",
-    "seq2seq chat": "the tokens that the tokenizer gives of what "
-    "`apply_chat_template(messages, tokenize=False, add_generation_prompt=True)` writes",
-}
-
-LACKING = {
-    "tag": "the embedding of each word's case shape, added to the input embeddings. "
-    "Expect other labels where case matters.",
-    "relate": "the linear layer on the states before the two marked stretches.",
-    "recommend": "the towers of users and items above the vectors of the texts.",
-    "extract": "the linear layer that weighs sentences; how they are chosen is in `bundle.json`.",
-}
-"""What the files are that plain transformers does not load, by head family."""
-
-
-def _family(prepared: Prepared) -> str:
-    """Return what `_plain_note` calls a model: by how it writes, or by its head family."""
-    if isinstance(prepared.task, Generation):
-        return f"{prepared.reading.writing} chat"
-    return prepared.reading.writing or prepared.task.head
-
-
-def _plain_note(lacks: tuple[str, ...], family: str) -> str:
-    loader = PLAIN_LOADERS.get(family.partition(" ")[0], "AutoModelForSequenceClassification")
-    load = f"`{loader}.from_pretrained('model')`"
-    if lacks:
-        what = LACKING.get(family, "")
-        if any(name.startswith("delta/") for name in lacks):
-            what = f"{what} What was learned stands beside the model in `delta/`.".strip()
-        return f"{load} loads, without {', '.join(lacks)}: {what}"
-    if family == "tag":
-        return f"{load} gives the same logits; how tags follow each other is in `bundle.json`."
-    if family == "embed":
-        return f"{load} gives the states whose mean is a text's vector, as sentence-transformers."
-    if family in READ_AS:
-        return f"{load} writes the same by `generate()`, from {READ_AS[family]}."
-    return f"{load} gives the same answers."
 
 
 def _background(tuned: Tuned, *, split: str, notes: list[str]) -> Background:
