@@ -214,7 +214,7 @@ class DecodingRecipe(Part):
 
     beams: int | None = Field(None, ge=1, le=64)
     """Texts that are written side by side, of which the most probable is given; 1 takes the most
-    probable token each time, in about a third of the time. None takes 4, or 1 for replies and where
+    probable token each time, in about a third of the time; none takes 4, or 1 for replies and where
     tokens are drawn."""
 
     length_penalty: float = 1.0
