@@ -65,6 +65,9 @@ MEASURED_ON_VALID = (
     "Measured on the validation rows; the main task's chose the checkpoint. "
     "On other rows: tunesmith evaluate {bundle} TEST, or --set split.test=0.1"
 )
+FROZEN = ("probe", "extractive", "zero-shot")
+"""Methods that fit a head and nothing below it."""
+
 MAIN = "bundle"
 """The folder of the main task's bundle; those of other tasks stand in `bundles/`."""
 
@@ -216,7 +219,7 @@ def _rows(prepared: Prepared, split: str) -> Rows:
 
 def _choose_precision(spec: FitSpec, session: Session) -> Choice:
     """Return the number format of tuning; frozen vectors are those that serving computes."""
-    if spec.method.name in ("probe", "extractive") and spec.training.precision == "auto":
+    if spec.method.name in FROZEN and spec.training.precision == "auto":
         return Choice("fp32", "the head is fitted on the vectors that serving computes")
     return choose_precision(spec.training.precision, session.device)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tunesmith.core.deltas import Freeze
-from tunesmith.core.methods import Extractive, Full, Method, Probe
+from tunesmith.core.methods import Extractive, Full, Method, Probe, ZeroShot
 from tunesmith.stages.tune.decision import settle
 from tunesmith.stages.tune.extractive import fit_extractive
 from tunesmith.stages.tune.frozen import encoder_layers
@@ -13,6 +13,7 @@ from tunesmith.stages.tune.full import fit_full
 from tunesmith.stages.tune.job import Fitted, Job
 from tunesmith.stages.tune.probe import fit_probe
 from tunesmith.stages.tune.recommender import fit_recommender
+from tunesmith.stages.tune.zero_shot import fit_zero_shot
 
 
 def fit_method(job: Job, method: Method) -> Fitted:
@@ -26,6 +27,8 @@ def fit_method(job: Job, method: Method) -> Fitted:
             fitted = fit_probe(job, method)
         case Extractive():
             fitted = fit_extractive(job, method)
+        case ZeroShot():
+            fitted = fit_zero_shot(job, method)
         case Freeze():
             fitted = fit_full(_frozen(job, method), Full())
         case _:
