@@ -49,7 +49,7 @@ def test_prompt_begins_at_the_words_given(tiny_model):
     plain = load_backbone(str(tiny_model))
     words = plain.tokenizer("good bad", add_special_tokens=False)["input_ids"]
     table = plain.model.get_input_embeddings().weight.detach().clone()
-    made = with_prompt(plain, SoftPrompt(tokens=3, words="good bad"), seed=0)
+    made = with_prompt(plain, SoftPrompt(tokens=3, initial_text="good bad"), seed=0)
     rows = made.model.get_input_embeddings().weight[-3:]
     assert torch.equal(rows, table[[words[0], words[1], words[0]]])
 
@@ -93,7 +93,7 @@ def test_prompt_that_fills_the_window_is_refused(tiny_model):
 
 def test_words_without_a_token_are_refused(tiny_model):
     with pytest.raises(SpecError, match="text that the vocabulary knows"):
-        with_prompt(load_backbone(str(tiny_model)), SoftPrompt(words="   "), seed=0)
+        with_prompt(load_backbone(str(tiny_model)), SoftPrompt(initial_text="   "), seed=0)
 
 
 def test_frame_counts_the_prompt(prompted, tiny_model):

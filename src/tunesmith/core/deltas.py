@@ -154,7 +154,7 @@ class SoftPrompt(Part):
     tokens: int = Field(20, ge=1)
     """Learned embeddings before the text."""
 
-    words: str = ""
+    initial_text: str = ""
     """Text whose embeddings they begin at; none takes frequent tokens of the training rows."""
 
     learning_rate: ClassVar[float] = 3e-2

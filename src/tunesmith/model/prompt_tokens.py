@@ -59,7 +59,7 @@ class PromptTable(nn.Module):
 def with_prompt(backbone: Backbone, method: SoftPrompt | PTuning, *, seed: int) -> Backbone:
     """Return a backbone whose tokenizer puts `method.tokens` new tokens before every text.
 
-    They begin at the embeddings of `method.words`, in turn, or of random tokens. Raises `SpecError`
+    They begin at the embeddings of `method.initial_text`, in turn, or of random tokens. Raises `SpecError`
     where those words have no token, or the prompt would leave no room for a text.
     """
     tokenizer, model = backbone.tokenizer, backbone.model
@@ -139,13 +139,13 @@ def _as_it_is(tokenizer: Any) -> Any:
 
 def _beginning(tokenizer: Any, method: SoftPrompt | PTuning, *, seed: int) -> list[int]:
     """Return the tokens at whose embeddings the prompt begins."""
-    words = getattr(method, "words", "")
+    words = getattr(method, "initial_text", "")
     if words:
         found = tokenizer(words, add_special_tokens=False)["input_ids"]
         if not found:
             raise SpecError(
-                f"`method.words` must hold text that the vocabulary knows; got {words!r}",
-                hint="--set method.words='classify this text'",
+                f"`method.initial_text` must hold text that the vocabulary knows; got {words!r}",
+                hint="--set method.initial_text='classify this text'",
             )
         return [found[number % len(found)] for number in range(method.tokens)]
     plain = sorted(set(range(len(tokenizer))) - set(tokenizer.all_special_ids))
