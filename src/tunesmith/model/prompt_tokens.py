@@ -59,8 +59,8 @@ class PromptTable(nn.Module):
 def with_prompt(backbone: Backbone, method: SoftPrompt | PTuning, *, seed: int) -> Backbone:
     """Return a backbone whose tokenizer puts `method.tokens` new tokens before every text.
 
-    They begin at the embeddings of `method.initial_text`, in turn, or of random tokens. Raises `SpecError`
-    where those words have no token, or the prompt would leave no room for a text.
+    They begin at the embeddings of `method.initial_text`, in turn, or of random tokens. Raises
+    `SpecError` where that text has no token, or the prompt would leave no room for a text.
     """
     tokenizer, model = backbone.tokenizer, backbone.model
     if method.tokens > backbone.card.context // 2:
