@@ -8,7 +8,7 @@ import pytest
 
 import tunesmith
 from tunesmith.core.errors import SpecError
-from tunesmith.core.methods import METHODS
+from tunesmith.core.methods import DELTAS, METHODS
 from tunesmith.runtime.canary import canary_difference
 from tunesmith.runtime.loading import load_engine
 from tunesmith.tasks import TASKS
@@ -148,6 +148,7 @@ MODELS = {
 """The fixture of the model that is tuned, where it is not `tiny_model`: of what writes."""
 
 EPOCHS = dict.fromkeys(MODELS, 24)
+PROMPTS = ("soft-prompt", "p-tuning")
 NUMBERS = ("score", "confidence", "confidences", "scores", "null_probability", "entities")
 EVERY_PAIR = [
     (task, method)
@@ -155,6 +156,10 @@ EVERY_PAIR = [
     for method in METHODS
     if (task == "summarization") == (method == "extractive")
     if not (method == "probe" and task.partition(" ")[0] in NOT_PROBED)
+    if not (method in DELTAS and task == "recommendation")
+    if not (method == "zero-shot" and task != "classification")
+    if not (method == "bitfit" and MODELS.get(task) == "tiny_decoder")  # it has no biases
+    if not (method in PROMPTS and task.startswith("generation"))
 ]
 
 
@@ -188,7 +193,7 @@ def fitted(tmp_path_factory, request):
             model=str(request.getfixturevalue(MODELS.get(task, "tiny_model"))),
             training={
                 "learning_rate": 2e-3,
-                "epochs": EPOCHS.get(task, 12),
+                "epochs": 2 if method in DELTAS else EPOCHS.get(task, 12),
                 "batch_tokens": 128,
                 "evaluate_every": 20,
                 "patience": 0,
@@ -268,6 +273,8 @@ def test_answers_do_not_depend_on_the_order_of_the_rows(fitted, task, method):
     ("task", "method", "said"),
     [
         ("classification", "extractive", "extractive"),
+        ("ner", "zero-shot", "the names of labels"),
+        ("summarization", "zero-shot", "the names of labels"),
         ("summarization", "full", "a model that writes the summaries; `minilm` is an encoder"),
         ("summarization", "probe", "makes no summary"),
         ("translation", "extractive", "extractive"),
@@ -280,6 +287,35 @@ def test_method_that_cannot_tune_a_task_is_refused_before_rows_are_read(
 ):
     with pytest.raises(SpecError, match=said):
         tunesmith.fit("nowhere.jsonl", task=task, method=method, out=str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("task", "method", "said"),
+    [
+        ("generation causal", "soft-prompt", "a conversation is written by a template"),
+        ("translation causal", "bitfit", "must find something to train"),
+        ("recommendation", "lora", "trains two towers above a backbone"),
+    ],
+)
+def test_delta_that_has_no_place_is_refused(request, tmp_path, task, method, said):
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(ROWS[task](number)) + "\n" for number in range(60)), "utf-8")
+    settings = {}
+    if task == "recommendation":
+        items = [{"item": f"i{at}", "text": text} for at, text in enumerate(ITEMS)]
+        content = "".join(json.dumps(item) + "\n" for item in items)
+        (tmp_path / "items.jsonl").write_text(content, "utf-8")
+        settings = {"items": str(tmp_path / "items.jsonl")}
+    model = str(request.getfixturevalue(MODELS.get(task, "tiny_model")))
+    with pytest.raises(SpecError, match=said):
+        tunesmith.fit(
+            str(data),
+            task=kind_of(task),
+            method=method,
+            model=model,
+            out=str(tmp_path / "run"),
+            **settings,
+        )
 
 
 def test_a_probe_of_a_task_without_vectors_is_refused(tiny_model, tmp_path):

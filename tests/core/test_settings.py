@@ -63,11 +63,15 @@ def test_every_operation_and_part_is_described_in_one_sentence_of_its_own():
 
 
 def test_no_operation_has_two_fields_of_one_path_but_different_meaning():
-    """A path names one setting: only the `name` of union members may occur twice."""
+    """A path names one setting: union members may share it where it is of one type."""
     for operation in OPERATIONS.values():
-        paths = [path for path, _ in setting_paths(operation.spec)]
-        twice = {path for path in paths if paths.count(path) > 1}
-        assert all(path.endswith(".name") for path in twice), (operation.name, twice)
+        types: dict[str, list[Any]] = {}
+        for path, field in setting_paths(operation.spec):
+            if not path.endswith(".name"):
+                types.setdefault(path, []).append(field.annotation)
+        shared = {path for path, found in types.items() if len(found) > 1}
+        assert all(path.startswith("method.") for path in shared), (operation.name, shared)
+        assert all(len(set(types[path])) == 1 for path in shared), (operation.name, shared)
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))

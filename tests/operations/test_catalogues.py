@@ -98,7 +98,7 @@ def test_report_shows_rankings_in_words(fitted):
 
 
 def test_probe_has_nothing_to_fit(files, tiny_model, tmp_path):
-    with pytest.raises(SpecError, match="one vector"):
+    with pytest.raises(SpecError, match="the method `probe` has nothing to change there"):
         tunesmith.fit(
             str(files / "events.jsonl"),
             task="recommendation",

@@ -124,7 +124,7 @@ def test_stream_of_what_does_not_write_is_refused(tiny_model, tiny_rows, tmp_pat
     assert "--stream" in caught.value.hint
 
 
-def test_packed_rows_are_learned_from_and_a_resumed_run_is_the_same(fit):
+def test_packed_rows_are_learned_from(fit):
     rows = [row(number, times=number % 3) for number in range(40)]
     result, warned = warnings_of(fit, rows, training={"packing": True, "max_steps": 4})
     assert not any("packing" in text for text in warned)

@@ -5,10 +5,21 @@ They hold settings only; `stages/tune/` is the one place that matches on them.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
+from tunesmith.core.deltas import (
+    AdaLora,
+    Adapter,
+    BitFit,
+    Freeze,
+    Ia3,
+    Lora,
+    Prefix,
+    PTuning,
+    SoftPrompt,
+)
 from tunesmith.core.spec import Part
 
 
@@ -21,6 +32,8 @@ class Full(Part):
     head_start: Literal["auto", "probe", "random"] = "auto"
     """How the head begins: fitted on the frozen vectors first (Kumar et al. 2022, LP-FT), at
     random, or (auto) fitted for texts and at random for words."""
+
+    learning_rate: ClassVar[float] = 1e-4
 
 
 class Probe(Part):
@@ -62,7 +75,47 @@ class Extractive(Part):
     """Inverse regularisation strength (C) of the regression."""
 
 
-METHODS = {method.model_fields["name"].default: method for method in (Full, Probe, Extractive)}
+class ZeroShot(Part):
+    """No labelled rows: texts are compared with the names of the labels by their vectors.
+
+    The training rows are read for their texts alone, which refine what the names mean.
+    """
+
+    name: Literal["zero-shot"] = "zero-shot"
+    """The method's name."""
+
+    words: dict[str, str] = Field(default_factory=dict)
+    """Words for a label, where its name says too little: by label."""
+
+    template: str = "{}"
+    """Text around the words, which stand at `{}`."""
+
+    rounds: int = Field(10, ge=0)
+    """Rounds in which the texts refine the names; 0 takes the names as they are."""
+
+    anchor: float = Field(0.5, ge=0, le=1)
+    """Weight of the name beside the texts that are nearest to it."""
+
+    scale: float = Field(20.0, gt=0)
+    """What cosines are multiplied by before the softmax."""
+
+    @field_validator("template")
+    @classmethod
+    def _has_its_slot(cls, template: str) -> str:
+        if "{}" not in template:
+            raise ValueError("a template must hold `{}`, where the words of the label stand")
+        return template
+
+
+DELTAS = {
+    part.model_fields["name"].default: part
+    for part in (Lora, AdaLora, Ia3, BitFit, Freeze, Adapter, Prefix, SoftPrompt, PTuning)
+}
+"""Methods whose delta is kept in the bundle, beside the whole model."""
+
+METHODS = {
+    part.model_fields["name"].default: part for part in (Full, Probe, Extractive, ZeroShot)
+} | DELTAS
 
 
 def named(value: Any, default: str) -> Any:
@@ -75,7 +128,19 @@ def named(value: Any, default: str) -> Any:
 
 
 Method = Annotated[
-    Full | Probe | Extractive,
+    Full
+    | Probe
+    | Extractive
+    | ZeroShot
+    | Lora
+    | AdaLora
+    | Ia3
+    | BitFit
+    | Freeze
+    | Adapter
+    | Prefix
+    | SoftPrompt
+    | PTuning,
     Field(discriminator="name"),
     BeforeValidator(lambda value: named(value, default="full")),
 ]

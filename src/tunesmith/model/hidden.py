@@ -20,13 +20,17 @@ from tunesmith.model.packed_layer import LayerSettings, LayerWeights, Layout, Pa
 
 
 def can_pack(encoder: Any) -> bool:
-    """Tell whether `packed_layer` computes this encoder: its family, on a CPU, with GELU."""
+    """Tell whether `packed_layer` computes this encoder: its family, on a CPU, with GELU.
+
+    A delta that is more than another weight makes its encoder `is_plain`.
+    """
     config = encoder.config
     return (
         is_bert_encoder(config)
         and config.hidden_act == "gelu"
         and getattr(config, "position_embedding_type", "absolute") in {None, "absolute"}
         and encoder.embeddings.word_embeddings.weight.device.type == "cpu"
+        and not getattr(encoder, "is_plain", False)
     )
 
 
@@ -93,6 +97,8 @@ def _climb(
         layer = encoder.encoder.layer[number]
         settings = _settings(encoder, layer, precision)
         hidden = PackedLayer.apply(hidden, layout, settings, *_weights(layer))
+        if hasattr(layer, "beside"):
+            hidden = layer.beside[0](hidden)
     return hidden
 
 
@@ -139,13 +145,21 @@ def _settings(encoder: Any, layer: Any, precision: torch.dtype) -> LayerSettings
 def _weights(layer: Any) -> LayerWeights:
     attention = layer.attention
     linears = (attention.self.query, attention.self.key, attention.self.value)
-    first = [tensor for linear in linears for tensor in (linear.weight, linear.bias)]
-    rest = [
-        tensor
-        for module in (
-            attention.output.dense, attention.output.LayerNorm,
-            layer.intermediate.dense, layer.output.dense, layer.output.LayerNorm,
-        )
-        for tensor in (module.weight, module.bias)
-    ]  # fmt: skip
-    return LayerWeights(*first, *rest)
+    parts = [
+        *linears,
+        attention.output.dense,
+        attention.output.LayerNorm,
+        layer.intermediate.dense,
+        layer.output.dense,
+        layer.output.LayerNorm,
+    ]
+    return LayerWeights._make(tensor for part in parts for tensor in _affine(part))
+
+
+def _affine(linear: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return weight and bias of a linear layer or norm, with what a delta makes of them."""
+    if not hasattr(linear, "base_layer"):
+        return linear.weight, linear.bias
+    from tunesmith.model.low_rank import effective  # noqa: PLC0415 (imports peft)
+
+    return effective(linear)

@@ -50,6 +50,12 @@ def export_bundle(spec: ExportSpec, session: Session) -> ExportResult:
             f"this bundle is for {bundle.task.kind}",
             hint=f"tunesmith predict {bundle.path} --engine torch",
         )
+    if not (bundle.manifest.get("delta") or {"merged": True})["merged"]:
+        raise SpecError(
+            f"an export needs a model that is whole; what {bundle.manifest['method']['name']} "
+            f"learned stands beside this one ({bundle.path})",
+            hint="--method lora, whose delta is merged",
+        )
     if is_pruned:
         bundle, pruned = prune_bundle(spec, session, bundle)
     source = load_engine(bundle)

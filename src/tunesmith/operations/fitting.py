@@ -15,6 +15,7 @@ from tunesmith.core.environment import package_versions
 from tunesmith.core.events import Said
 from tunesmith.core.examples import ChatInput
 from tunesmith.data.splits import sample_examples
+from tunesmith.model.deltas import lacks_of
 from tunesmith.model.device import Choice, choose_precision, threads
 from tunesmith.model.heads import HeadModel, new_head
 from tunesmith.model.heads.generate import Writer, keep_decoding
@@ -27,7 +28,9 @@ from tunesmith.operations.companions import (
     refuse_contradictions,
     text_companion,
 )
+from tunesmith.operations.deltas import attach_delta, settle_delta, with_own_rate
 from tunesmith.operations.fit import FitResult, FitSpec
+from tunesmith.operations.plain_notes import plain_note
 from tunesmith.operations.preparing import Prepared, prepare_sound
 from tunesmith.operations.tokens import Tokens
 from tunesmith.runtime.canary import make_canary
@@ -43,7 +46,6 @@ from tunesmith.stages.tune.tracking import tracked
 from tunesmith.stages.tune.writing import choose_decoding
 from tunesmith.store.bundles import Bundle, write_attachments
 from tunesmith.store.run_folder import open_run_folder, removed_if_unstarted
-from tunesmith.tasks.generation import Generation
 from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.structured import sample_row
 from tunesmith.tasks.task import Task
@@ -63,6 +65,9 @@ MEASURED_ON_VALID = (
     "Measured on the validation rows; the main task's chose the checkpoint. "
     "On other rows: tunesmith evaluate {bundle} TEST, or --set split.test=0.1"
 )
+FROZEN = ("probe", "extractive", "zero-shot")
+"""Methods that fit a head and nothing below it."""
+
 MAIN = "bundle"
 """The folder of the main task's bundle; those of other tasks stand in `bundles/`."""
 
@@ -83,7 +88,7 @@ def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
     """Return the result of tuning as `spec` says, after the bundle was written."""
     started = time.perf_counter()
     out = spec.folder
-    spec = spec.model_copy(update={"out": str(out)})
+    spec = with_own_rate(spec.model_copy(update={"out": str(out)}))
     cache = session.workspace.tokens if spec.training.token_cache else None
     refuse_contradictions(spec)
     tokens = Tokens(session.emit, cache)
@@ -148,9 +153,11 @@ def _tune(
 
 def _make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: str) -> Job:
     task, reading, backbone = prepared.task, prepared.reading, prepared.backbone
-    model = _new_model(spec, prepared).to(session.device)
+    model = _new_model(spec, prepared)
     if isinstance(model, Writer):
         suit_attention(model.whole, session.device)
+    delta = attach_delta(model, spec, session)
+    model.to(session.device)
     rows = {split: _rows(prepared, split) for split in ("train", "valid")}
     decoding = choose_decoding(
         spec.decoding, rows, task=task, model=model, reading=reading, emit=session.emit
@@ -169,6 +176,7 @@ def _make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: st
         resume=spec.resume,
         emit=session.emit,
         recommend=spec.recommend,
+        delta=delta,
     )
 
 
@@ -211,7 +219,7 @@ def _rows(prepared: Prepared, split: str) -> Rows:
 
 def _choose_precision(spec: FitSpec, session: Session) -> Choice:
     """Return the number format of tuning; frozen vectors are those that serving computes."""
-    if spec.method.name in ("probe", "extractive") and spec.training.precision == "auto":
+    if spec.method.name in FROZEN and spec.training.precision == "auto":
         return Choice("fp32", "the head is fitted on the vectors that serving computes")
     return choose_precision(spec.training.precision, session.device)
 
@@ -220,6 +228,7 @@ def _write(session: Session, tuned: Tuned) -> Bundle:
     """Mark the tuned model with the engine that will serve it (float32) and write the bundle."""
     spec, prepared, job = tuned.spec, tuned.prepared, tuned.job
     engine = replace(job.engine, precision="fp32")
+    delta = settle_delta(job, prepared.backbone.card, emit=session.emit)
     split = "test" if prepared.splits.test else "valid"
     examples = getattr(prepared.splits, split)
     session.emit(Said(f"evaluating on {len(examples):,} {split} rows"))
@@ -232,11 +241,13 @@ def _write(session: Session, tuned: Tuned) -> Bundle:
     if split == "valid":
         notes += _finish(tuned)
     report = make_report(marked, _background(tuned, split=split, notes=notes))
-    manifest = _manifest(tuned)
+    manifest = {**_manifest(tuned), "delta": delta.facts if delta else None}
 
     def fill(folder: Path) -> None:
         save_weights(folder / "model", engine)
         write_attachments(folder, engine.task)
+        if delta is not None:
+            delta.write(folder / "delta")
         engine.tokenizer.save_pretrained(folder / "model")
         write_report(folder, report, marked, language=spec.language)
         canary = make_canary(engine, sample_examples(examples, CANARY_ROWS, seed=spec.seed))
@@ -278,8 +289,8 @@ def _manifest(tuned: Tuned) -> dict[str, Any]:
         "reading": prepared.reading.to_json(),
         "pooling": model.pooling,
         "plain_transformers": {
-            "lacks": list(model.lacks),
-            "note": _plain_note(model.lacks, _family(prepared)),
+            "lacks": list(lacks_of(model)),
+            "note": plain_note(lacks_of(model), prepared.task, prepared.reading),
         },
         "decoding": tuned.job.engine.decoding.model_dump() if prepared.reading.writing else None,
         "template": None,
@@ -290,58 +301,6 @@ def _manifest(tuned: Tuned) -> dict[str, Any]:
         "seed": spec.seed,
         "parents": [],
     }
-
-
-PLAIN_LOADERS = {
-    "tag": "AutoModelForTokenClassification",
-    "span": "AutoModelForQuestionAnswering",
-    "embed": "AutoModel",
-    "relate": "AutoModel",
-    "recommend": "AutoModel",
-    "extract": "AutoModel",
-    "seq2seq": "AutoModelForSeq2SeqLM",
-    "causal": "AutoModelForCausalLM",
-}
-"""What loads `model/` in plain transformers, by head family, or by how it writes; the rest are
-sequence classifiers."""
-
-READ_AS = {
-    "seq2seq": "the tokens that the tokenizer gives",
-    "causal": "those tokens, the last ones that close a text left out, and a line break",
-    "causal chat": "`apply_chat_template(messages, add_generation_prompt=True)`",
-    "seq2seq chat": "the tokens that the tokenizer gives of what "
-    "`apply_chat_template(messages, tokenize=False, add_generation_prompt=True)` writes",
-}
-
-LACKING = {
-    "tag": "the embedding of each word's case shape, added to the input embeddings. "
-    "Expect other labels where case matters.",
-    "relate": "the linear layer on the states before the two marked stretches.",
-    "recommend": "the towers of users and items above the vectors of the texts.",
-    "extract": "the linear layer that weighs sentences; how they are chosen is in `bundle.json`.",
-}
-"""What the files are that plain transformers does not load, by head family."""
-
-
-def _family(prepared: Prepared) -> str:
-    """Return what `_plain_note` calls a model: by how it writes, or by its head family."""
-    if isinstance(prepared.task, Generation):
-        return f"{prepared.reading.writing} chat"
-    return prepared.reading.writing or prepared.task.head
-
-
-def _plain_note(lacks: tuple[str, ...], family: str) -> str:
-    loader = PLAIN_LOADERS.get(family.partition(" ")[0], "AutoModelForSequenceClassification")
-    load = f"`{loader}.from_pretrained('model')`"
-    if lacks:
-        return f"{load} loads, without {', '.join(lacks)}: {LACKING[family]}"
-    if family == "tag":
-        return f"{load} gives the same logits; how tags follow each other is in `bundle.json`."
-    if family == "embed":
-        return f"{load} gives the states whose mean is a text's vector, as sentence-transformers."
-    if family in READ_AS:
-        return f"{load} writes the same by `generate()`, from {READ_AS[family]}."
-    return f"{load} gives the same answers."
 
 
 def _background(tuned: Tuned, *, split: str, notes: list[str]) -> Background:

@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tunesmith.core.data_spec import RowsSpec
+from tunesmith.core.deltas import PTuning, SoftPrompt
 from tunesmith.core.errors import DataError, SpecError
 from tunesmith.core.events import Said, Warned
 from tunesmith.core.examples import Example
+from tunesmith.core.methods import Method
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.data.fingerprints import fingerprint_examples
 from tunesmith.data.splits import Splits
@@ -61,14 +63,19 @@ class Prepared:
 
 
 def prepare(
-    spec: RowsSpec, session: Session, *, method: str | None = None, tokens: Tokens | None = None
+    spec: RowsSpec,
+    session: Session,
+    *,
+    method: Method | None = None,
+    tokens: Tokens | None = None,
 ) -> Prepared:
     """Return rows, labelled task, backbone, reading and the findings of the check.
 
     Raises `SpecError` where the method, if one is named, cannot tune the task. With `tokens` the
     windows that the check makes of train and valid are kept for tuning.
     """
-    task = _make_task(spec, method)
+    name = None if method is None else method.name
+    task = _make_task(spec, name)
     if isinstance(task, Recommendation):
         require_items(spec)
         task = replace(task, liked=spec.recommend.liked)
@@ -94,7 +101,17 @@ def prepare(
     )
     if isinstance(task, Generation) and prepare_chat(backbone.model, backbone.tokenizer):
         session.emit(Said("the tokenizer has no chat template: a plain one is saved with it"))
-    reading = choose_reading(spec.model, backbone, task, method=method)
+    if isinstance(method, SoftPrompt | PTuning):
+        from tunesmith.model.prompt_tokens import with_prompt
+
+        if isinstance(task, Generation):
+            raise SpecError(
+                f"the method `{name}` puts its tokens before plain texts; a conversation is "
+                "written by a template",
+                hint="--method prefix, or --method lora",
+            )
+        backbone = with_prompt(backbone, method, seed=spec.seed)
+    reading = choose_reading(spec.model, backbone, task, method=name)
     if isinstance(task, Recommendation):
         facts = EventFacts(splits, items, item_rows(task, items), task)
         read = read_splits(Splits(facts.texts), backbone, reading, tokens=tokens)
@@ -116,7 +133,7 @@ def _make_task(spec: RowsSpec, method: str | None) -> Task:
     Without a method, summaries are those that the named model can make.
     """
     task = make_task(spec.task, columns=spec.column, pairs=spec.model.pairs)
-    if isinstance(task, Summaries) and method in (None, "full"):
+    if isinstance(task, Summaries) and method not in ("extractive", "probe"):
         writes = find_writing(spec.model.name, revision=spec.model.revision) != ""
         if method and not writes:
             raise SpecError(
@@ -131,7 +148,7 @@ def _make_task(spec: RowsSpec, method: str | None) -> Task:
 
 def prepare_sound(spec: FitSpec, session: Session, *, tokens: Tokens) -> Prepared:
     """Return what `prepare` does, its warnings told. Raises what `refuse_faults` does."""
-    prepared = prepare(spec, session, method=spec.method.name, tokens=tokens)
+    prepared = prepare(spec, session, method=spec.method, tokens=tokens)
     refuse_faults(prepared.findings, spec)
     for finding in prepared.findings:
         if finding.severity == "warning":

@@ -28,12 +28,13 @@ def load_engine(
     import torch  # noqa: PLC0415 (seconds, and an ONNX engine does without)
 
     from tunesmith.model.backbones import load_tokenizer  # noqa: PLC0415 (imports transformers)
+    from tunesmith.model.deltas import load_delta  # noqa: PLC0415 (imports torch)
     from tunesmith.model.heads import load_head, output_count  # noqa: PLC0415 (imports transformers)
 
     if not isinstance(bundle, Bundle):
         bundle = read_bundle(bundle)
     device = device or torch.device("cpu")
-    reading = _reading(bundle)
+    reading = read_reading(bundle)
     try:
         pooling = bundle.manifest["pooling"]
     except KeyError as error:
@@ -41,6 +42,8 @@ def load_engine(
     model = load_head(bundle.task.head, bundle.model_folder, pooling=pooling, reading=reading)
     if (outputs := output_count(model)) is not None:
         _check_outputs(bundle, outputs)
+    if not (bundle.manifest.get("delta") or {"merged": True})["merged"]:
+        load_delta(model, bundle.path / "delta")
     tokenizer = load_tokenizer(bundle.model_folder)
     decoding = DecodingRecipe(**bundle.manifest.get("decoding") or {})
     return Engine(
@@ -76,13 +79,14 @@ def make_onnx_engine(bundle: Bundle, model: OnnxModel, *, precision: str) -> Eng
     """Return an engine whose model is a loaded graph, with the bundle's tokenizer and task."""
     from tunesmith.model.tokenizers import read_tokenizer  # noqa: PLC0415 (kept off `load_engine`)
 
-    reading = _reading(bundle)
+    reading = read_reading(bundle)
     _check_outputs(bundle, model.sizes.get("logits", 0))
     tokenizer = read_tokenizer(bundle.model_folder)
     return Engine(model, tokenizer, bundle.task, reading, None, precision)
 
 
-def _reading(bundle: Bundle) -> Reading:
+def read_reading(bundle: Bundle) -> Reading:
+    """Return how a bundle's texts are read. Raises `DataError` where it does not say so."""
     try:
         return Reading(**bundle.manifest["reading"])
     except (KeyError, TypeError) as error:

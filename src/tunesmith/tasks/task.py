@@ -218,7 +218,13 @@ class Labelled:
         return self
 
     def with_method(self, method: str) -> Self:
-        """Return this task as it is. Raises `SpecError` for the method that takes sentences."""
+        """Return this task as it is. Raises `SpecError` for methods that are for one other task."""
+        if method == "zero-shot" and self.kind != "classification":
+            raise SpecError(
+                "the method `zero-shot` compares a text with the names of labels; "
+                f"{self.kind} has other answers",
+                hint="--method full",
+            )
         if method == "extractive":
             raise SpecError(
                 f"the method `extractive` must have documents to summarise; {self.kind} has none",

@@ -96,8 +96,9 @@ def output_count(model: HeadModel) -> int | None:
 
 
 def head_parameters(model: HeadModel) -> set[int]:
-    """Return the ids of the parameters that the backbone did not bring."""
+    """Return the ids of the parameters that neither the backbone brought nor a delta."""
     if isinstance(model, Writer):
         return set()
-    below: Any = {id(parameter) for parameter in model.encoder.parameters()}
+    beside: Any = getattr(model, "beside", None) or ()
+    below: Any = {id(weight) for part in (model.encoder, *beside) for weight in part.parameters()}
     return {id(parameter) for parameter in model.parameters()} - below

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from tunesmith.core.methods import Extractive, Full, Method, Probe
+from dataclasses import replace
+
+from tunesmith.core.deltas import Freeze
+from tunesmith.core.methods import Extractive, Full, Method, Probe, ZeroShot
 from tunesmith.stages.tune.decision import settle
 from tunesmith.stages.tune.extractive import fit_extractive
+from tunesmith.stages.tune.frozen import encoder_layers
 from tunesmith.stages.tune.full import fit_full
 from tunesmith.stages.tune.job import Fitted, Job
 from tunesmith.stages.tune.probe import fit_probe
 from tunesmith.stages.tune.recommender import fit_recommender
+from tunesmith.stages.tune.zero_shot import fit_zero_shot
 
 
 def fit_method(job: Job, method: Method) -> Fitted:
@@ -22,6 +27,12 @@ def fit_method(job: Job, method: Method) -> Fitted:
             fitted = fit_probe(job, method)
         case Extractive():
             fitted = fit_extractive(job, method)
+        case ZeroShot():
+            fitted = fit_zero_shot(job, method)
+        case Freeze():
+            fitted = fit_full(_frozen(job, method), Full())
+        case _:
+            fitted = fit_full(job, Full())
     return conclude(job, fitted)
 
 
@@ -33,3 +44,9 @@ def conclude(job: Job, fitted: Fitted) -> Fitted:
     if fitted.task is None:
         settle(job, fitted)
     return fitted
+
+
+def _frozen(job: Job, method: Freeze) -> Job:
+    """Return a job whose lower layers are frozen: as many as the method says, else half."""
+    layers = method.layers or len(encoder_layers(job.model.encoder)) // 2
+    return replace(job, recipe=job.recipe.model_copy(update={"freeze_layers": layers}))

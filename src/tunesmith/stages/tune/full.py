@@ -18,6 +18,7 @@ from tunesmith.model.heads import linear_of
 from tunesmith.model.packing import plan_packed, why_unpacked
 from tunesmith.model.sharing import Together
 from tunesmith.runtime.engine import window_vectors
+from tunesmith.stages.tune.adalora import move_ranks
 from tunesmith.stages.tune.companions import Stream, join_feeds, text_weight
 from tunesmith.stages.tune.frozen import freeze_layers
 from tunesmith.stages.tune.job import (
@@ -102,9 +103,12 @@ def _prepare(job: Job, model: Any) -> Tuning:
         feed = join_feeds(feed, streams, job.recipe, processes=accelerator.num_processes)
     if accelerator.num_processes == 1 and is_on_cpu:
         make_rowwise(model, job.recipe)
-    return make_tuning(
+    tuning = make_tuning(
         model, job.recipe, feed, accelerator=accelerator, precision=job.engine.precision
     )
+    if job.delta is not None and job.delta.tuner is not None:
+        move_ranks(tuning, job.delta)
+    return tuning
 
 
 def _feed(job: Job) -> Feed:

@@ -11,6 +11,7 @@ from tunesmith.core.companions import JointRecipe
 from tunesmith.core.events import Event
 from tunesmith.core.recipe import RecommendRecipe, TrainingRecipe
 from tunesmith.model.batching import Batch
+from tunesmith.model.deltas import Delta
 from tunesmith.model.heads import HeadModel
 from tunesmith.model.pretraining import TextModel
 from tunesmith.runtime.engine import Engine, score_windows
@@ -25,7 +26,7 @@ class Job:
     """A model to tune, its encoded rows, and how.
 
     `out` is the run's folder, where checkpoints go. `companions` are learned beside the task; their
-    networks share the encoder of `model`.
+    networks share the encoder of `model`. `delta` is what is learned where the backbone stays.
     """
 
     model: HeadModel
@@ -40,6 +41,7 @@ class Job:
     emit: Callable[[Event], None]
     recommend: RecommendRecipe = RecommendRecipe()
     companions: tuple[Companion, ...] = ()
+    delta: Delta | None = None
 
 
 @dataclass(frozen=True, slots=True)

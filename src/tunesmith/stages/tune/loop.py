@@ -52,6 +52,7 @@ class Tuning:
 
     What a checkpoint must bring back is `model`, `optimizer`, `schedule` and `position`.
     `feed.plan(epoch)` lists the batches of an epoch, the same ones each time it is asked.
+    `after_step` is called with the step's number while its gradients are still there.
     """
 
     model: Any
@@ -63,6 +64,7 @@ class Tuning:
     precision: str
     total_steps: int
     position: Position
+    after_step: Callable[[int], None] | None = None
 
 
 def train(tuning: Tuning) -> Iterator[Step]:
@@ -126,6 +128,8 @@ def _optimise(tuning: Tuning, group: Sequence[Any]) -> tuple[float, int, dict[st
     if tuning.recipe.max_grad_norm:
         _clip(tuning)
     tuning.optimizer.step()
+    if tuning.after_step is not None:
+        tuning.after_step(tuning.position.step + 1)
     tuning.schedule.step()
     tuning.optimizer.zero_grad(set_to_none=True)
     return total, tokens, parts

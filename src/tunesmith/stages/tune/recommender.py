@@ -40,7 +40,8 @@ def fit_recommender(job: Job, method: Method) -> Fitted:
     """
     if method.name != "full":
         raise SpecError(
-            f"a probe needs one vector a row or word; {job.task.kind} has other answers",
+            f"{job.task.kind} trains two towers above a backbone that stays as it is; "
+            f"the method `{method.name}` has nothing to change there",
             hint="--method full",
         )
     task = cast(Recommendation, job.task)  # the head family says so

@@ -1,0 +1,63 @@
+"""What a bundle says to those who load its `model/` in plain transformers."""
+
+from __future__ import annotations
+
+from tunesmith.model.framing import Reading
+from tunesmith.tasks.generation import Generation
+from tunesmith.tasks.task import Task
+
+PLAIN_LOADERS = {
+    "tag": "AutoModelForTokenClassification",
+    "span": "AutoModelForQuestionAnswering",
+    "embed": "AutoModel",
+    "relate": "AutoModel",
+    "recommend": "AutoModel",
+    "extract": "AutoModel",
+    "seq2seq": "AutoModelForSeq2SeqLM",
+    "causal": "AutoModelForCausalLM",
+}
+"""What loads `model/` in plain transformers, by head family, or by how it writes; the rest are
+sequence classifiers."""
+
+READ_AS = {
+    "seq2seq": "the tokens that the tokenizer gives",
+    "causal": "those tokens, the last ones that close a text left out, and a line break",
+    "causal chat": "`apply_chat_template(messages, add_generation_prompt=True)`",
+    "seq2seq chat": "the tokens that the tokenizer gives of what "
+    "`apply_chat_template(messages, tokenize=False, add_generation_prompt=True)` writes",
+}
+
+LACKING = {
+    "tag": "the embedding of each word's case shape, added to the input embeddings. "
+    "Expect other labels where case matters.",
+    "relate": "the linear layer on the states before the two marked stretches.",
+    "recommend": "the towers of users and items above the vectors of the texts.",
+    "extract": "the linear layer that weighs sentences; how they are chosen is in `bundle.json`.",
+}
+"""What the files are that plain transformers does not load, by head family."""
+
+
+def plain_note(lacks: tuple[str, ...], task: Task, reading: Reading) -> str:
+    """Return what loads the model, and how like ours its answers are; `lacks` it does not load."""
+    family = _family(task, reading)
+    loader = PLAIN_LOADERS.get(family.partition(" ")[0], "AutoModelForSequenceClassification")
+    load = f"`{loader}.from_pretrained('model')`"
+    if lacks:
+        what = LACKING.get(family, "")
+        if any(name.startswith("delta/") for name in lacks):
+            what = f"{what} What was learned stands beside the model in `delta/`.".strip()
+        return f"{load} loads, without {', '.join(lacks)}: {what}"
+    if family == "tag":
+        return f"{load} gives the same logits; how tags follow each other is in `bundle.json`."
+    if family == "embed":
+        return f"{load} gives the states whose mean is a text's vector, as sentence-transformers."
+    if family in READ_AS:
+        return f"{load} writes the same by `generate()`, from {READ_AS[family]}."
+    return f"{load} gives the same answers."
+
+
+def _family(task: Task, reading: Reading) -> str:
+    """Return by what the tables above know a model: how it writes, or its head family."""
+    if isinstance(task, Generation):
+        return f"{reading.writing} chat"
+    return reading.writing or task.head

@@ -1,0 +1,109 @@
+"""Zero-shot: a head made of the labels' names, and of texts whose labels nobody looks at."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from tunesmith.core.errors import SpecError
+from tunesmith.core.events import Said
+from tunesmith.core.examples import TextInput
+from tunesmith.core.methods import ZeroShot
+from tunesmith.model.encoding import encode_windows
+from tunesmith.model.heads import linear_of
+from tunesmith.runtime.engine import window_vectors
+from tunesmith.stages.tune.job import Fitted, Job
+from tunesmith.stages.tune.linear import set_linear
+
+READ_WINDOWS = 20_000
+"""Windows without labels that refine the names, at most."""
+
+_JOINTS = re.compile(r"[_\-./\s]+|(?<=[a-z])(?=[A-Z])")
+
+
+def fit_zero_shot(job: Job, method: ZeroShot) -> Fitted:
+    """Put a head into `job.model` that compares a text with each label's words by their vectors.
+
+    The words' vectors are then moved, in a few rounds, towards the texts of the training rows that
+    are nearest to them: k-means that begins at the words and never lets go of them. No label of a
+    row is read. Raises `SpecError` where a label has no words.
+    Source: label words by sentence vectors, Yin et al. 2019, §5; spherical k-means, Dhillon &
+    Modha 2001, §2.
+    """
+    started = time.perf_counter()
+    words = list(_label_texts(job.task.labels, method))
+    job.emit(Said(f"label words: {'; '.join(words[:3])}{' …' if words[3:] else ''}"))
+    names = _vectors_of(job, words)
+    windows, _ = job.train.sample(READ_WINDOWS, seed=job.seed)
+    texts = window_vectors(job.engine, windows)
+    length = float(np.linalg.norm(texts, axis=1).mean())
+    weight, bias = name_head(names, texts, method)
+    set_linear(linear_of(job.model), weight / length, bias)
+    return Fitted(
+        tokens=int(windows.lengths.sum()),
+        seconds=time.perf_counter() - started,
+        reasons=[
+            f"no label of a training row was read: {len(words)} names, refined in {method.rounds} "
+            f"rounds by {len(windows):,} texts"
+            if method.rounds
+            else f"no label of a training row was read: {len(words)} names as they are"
+        ],
+    )
+
+
+def name_head(
+    names: np.ndarray, texts: np.ndarray, method: ZeroShot
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return weight (C, H) and bias (C,) over unit vectors of texts.
+
+    `names` (C, H) are the labels' vectors, `texts` (N, H) those of rows without labels. Both are
+    seen from their own mean, which takes away what all names, or all texts, have in common.
+    """
+    units = _units(texts)
+    middle = units.mean(axis=0)
+    seen = _units(units - middle)
+    words = _units(names)
+    anchors = _units(words - words.mean(axis=0)) if len(words) > 1 else words
+    centres = anchors
+    for _ in range(method.rounds):
+        scores = method.scale * seen @ centres.T
+        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        nearest = np.where(shares == shares.max(axis=1, keepdims=True), shares, 0.0)
+        means = _units(nearest.T @ seen)
+        centres = _units(method.anchor * anchors + (1.0 - method.anchor) * means)
+    return method.scale * centres, -method.scale * centres @ middle
+
+
+def _label_texts(labels: tuple[str, ...], method: ZeroShot) -> Iterator[str]:
+    if unknown := set(method.words) - set(labels):
+        raise SpecError(
+            f"`method.words` must name labels of the rows; got {', '.join(sorted(unknown))}",
+            hint=f"the labels are {', '.join(labels[:10])}",
+        )
+    for label in labels:
+        words = method.words.get(label) or " ".join(_JOINTS.split(label)).strip()
+        if not words:
+            raise SpecError(
+                f"the label `{label}` must have words to be compared with",
+                hint=f"--set method.words.{label}='what it means'",
+            )
+        yield method.template.replace("{}", words)
+
+
+def _vectors_of(job: Job, texts: list[str]) -> np.ndarray:
+    """Return (C, H): the vector of each text, the mean over its windows."""
+    engine = job.engine
+    windows = list(encode_windows(engine.tokenizer, map(TextInput, texts), engine.reading))
+    vectors = window_vectors(engine, windows)
+    found = np.zeros((len(texts), vectors.shape[1]), dtype=np.float64)
+    for window, vector in zip(windows, vectors, strict=True):
+        found[window.row] += window.share * vector
+    return found
+
+
+def _units(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
