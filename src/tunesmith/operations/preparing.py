@@ -133,7 +133,7 @@ def _make_task(spec: RowsSpec, method: str | None) -> Task:
     Without a method, summaries are those that the named model can make.
     """
     task = make_task(spec.task, columns=spec.column, pairs=spec.model.pairs)
-    if isinstance(task, Summaries) and method not in ("extractive", "probe"):
+    if isinstance(task, Summaries) and method not in ("extractive", "probe", "zero-shot"):
         writes = find_writing(spec.model.name, revision=spec.model.revision) != ""
         if method and not writes:
             raise SpecError(
