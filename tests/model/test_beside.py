@@ -4,27 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from tunesmith.core.deltas import Adapter, Prefix
 from tunesmith.model.beside import add_bottlenecks, add_prefixes
 from tunesmith.model.hidden import can_pack, hidden_states
-
-
-@pytest.fixture
-def encoder(tiny_model):
-    model = AutoModel.from_pretrained(tiny_model).eval()
-    model.pooler = None
-    return model
-
-
-@pytest.fixture
-def batch():
-    torch.manual_seed(1)
-    ids = torch.randint(5, 60, (3, 9))
-    mask = torch.ones_like(ids)
-    mask[1, 5:] = 0
-    return {"input_ids": ids, "attention_mask": mask}
 
 
 def stir(modules):

@@ -24,23 +24,6 @@ METHODS = {
 }
 
 
-@pytest.fixture
-def encoder(tiny_model):
-    torch.manual_seed(0)
-    model = AutoModel.from_pretrained(tiny_model).eval()
-    model.pooler = None
-    return model
-
-
-@pytest.fixture
-def batch():
-    torch.manual_seed(1)
-    ids = torch.randint(5, 60, (3, 9))
-    mask = torch.ones_like(ids)
-    mask[1, 5:] = 0
-    return {"input_ids": ids, "attention_mask": mask}
-
-
 def stir(model):
     """Move what is learned away from its beginning, at which it does nothing."""
     torch.manual_seed(2)

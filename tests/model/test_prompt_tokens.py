@@ -99,3 +99,18 @@ def test_words_without_a_token_are_refused(tiny_model):
 def test_frame_counts_the_prompt(prompted, tiny_model):
     plain = find_frame(load_backbone(str(tiny_model)).tokenizer)
     assert len(find_frame(prompted.tokenizer)) == len(plain) + 4
+
+
+@pytest.mark.parametrize("fixture", ["tiny_writer", "tiny_decoder"])
+def test_prompt_is_read_and_never_written(request, fixture):
+    folder = str(request.getfixturevalue(fixture))
+    backbone = with_prompt(load_backbone(folder, writes=True), SoftPrompt(tokens=4), seed=0)
+    model = backbone.model.eval()
+    first = model.get_input_embeddings().num_embeddings - 4
+    with torch.no_grad():
+        model.get_output_embeddings().weight[first:] += 50.0
+    ids = torch.from_numpy(windows_of(backbone, TextInput("where is my card"))[0].ids).long()[None]
+    settings = {"max_new_tokens": 6, "min_new_tokens": 6, "do_sample": False}
+    written = model.generate(ids, generation_config=None, **settings)
+    begin = 1 if model.config.is_encoder_decoder else ids.shape[1]
+    assert (written[:, begin:] < first).all()

@@ -5,21 +5,11 @@ They hold settings only; `stages/tune/` is the one place that matches on them.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from tunesmith.core.deltas import (
-    AdaLora,
-    Adapter,
-    BitFit,
-    Freeze,
-    Ia3,
-    Lora,
-    Prefix,
-    PTuning,
-    SoftPrompt,
-)
+from tunesmith.core.deltas import DeltaMethod
 from tunesmith.core.spec import Part
 
 
@@ -107,10 +97,7 @@ class ZeroShot(Part):
         return template
 
 
-DELTAS = {
-    part.model_fields["name"].default: part
-    for part in (Lora, AdaLora, Ia3, BitFit, Freeze, Adapter, Prefix, SoftPrompt, PTuning)
-}
+DELTAS = {part.model_fields["name"].default: part for part in get_args(DeltaMethod)}
 """Methods whose delta is kept in the bundle, beside the whole model."""
 
 METHODS = {
@@ -128,19 +115,7 @@ def named(value: Any, default: str) -> Any:
 
 
 Method = Annotated[
-    Full
-    | Probe
-    | Extractive
-    | ZeroShot
-    | Lora
-    | AdaLora
-    | Ia3
-    | BitFit
-    | Freeze
-    | Adapter
-    | Prefix
-    | SoftPrompt
-    | PTuning,
+    Full | Probe | Extractive | ZeroShot | DeltaMethod,
     Field(discriminator="name"),
     BeforeValidator(lambda value: named(value, default="full")),
 ]

@@ -67,7 +67,7 @@ def add_bottlenecks(root: Any, method: Adapter) -> nn.ModuleList:
     if not layers:
         raise _refusal(root, method.name)
     made = nn.ModuleList(Bottleneck(_width(root.config), method.size) for _ in layers)
-    return connect(root, made)
+    return _connect(root, made)
 
 
 def add_prefixes(root: Any, method: Prefix) -> nn.ModuleList:
@@ -81,10 +81,10 @@ def add_prefixes(root: Any, method: Prefix) -> nn.ModuleList:
     made = nn.ModuleList(
         PrefixStates(*_attention_shape(root.config, tokens=method.tokens)) for _ in attentions
     )
-    return connect(root, made)
+    return _connect(root, made)
 
 
-def connect(root: Any, modules: nn.ModuleList) -> nn.ModuleList:
+def _connect(root: Any, modules: nn.ModuleList) -> nn.ModuleList:
     """Let the layers of a model see the modules that were made for them; return these."""
     is_prefix = isinstance(modules[0], PrefixStates)
     places = _attentions(root) if is_prefix else _layers(root)

@@ -41,7 +41,7 @@ ATTENTION_NAMES = (
 """How architectures call the linear layers of their attention."""
 
 
-def inject(root: nn.Module, method: Lora | AdaLora | Ia3) -> AdaLoraModel | None:
+def inject(root: Any, method: Lora | AdaLora | Ia3) -> AdaLoraModel | None:
     """Put peft's layers around the linear layers of a transformers model, all else frozen.
 
     For AdaLoRA what moves its ranks is returned; `set_steps` must be called with it. Raises
@@ -53,7 +53,7 @@ def inject(root: nn.Module, method: Lora | AdaLora | Ia3) -> AdaLoraModel | None
         inject_adapter_in_model(_config(root, method), root, adapter_name=NAME)
     except ValueError as error:
         raise SpecError(
-            f"the method `{method.name}` must find its layers in a {_config_of(root).model_type}; "
+            f"the method `{method.name}` must find its layers in a {root.config.model_type}; "
             f"{str(error).splitlines()[0]}",
             hint="--method full",
         ) from error
@@ -155,7 +155,7 @@ def has_dropout(root: nn.Module) -> bool:
 
 def _config(root: Any, method: Lora | Ia3) -> LoraConfig | IA3Config:
     if isinstance(method, Ia3):
-        kind = _config_of(root).model_type
+        kind = root.config.model_type
         known = {"xlm-roberta": "roberta", "camembert": "roberta"}.get(kind, kind)
         targets = TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING.get(known)
         if targets is None:
@@ -199,10 +199,6 @@ def _targets(root: nn.Module, wanted: str) -> list[str]:
     if not found:
         raise ValueError("it has no such linear layers")
     return found
-
-
-def _config_of(root: Any) -> Any:
-    return root.config
 
 
 def _named_layers(root: nn.Module) -> Iterator[tuple[str, Any]]:

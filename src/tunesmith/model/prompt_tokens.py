@@ -87,6 +87,8 @@ def with_prompt(backbone: Backbone, method: SoftPrompt | PTuning, *, seed: int) 
             f"its table ({len(tokenizer)} of {size})",
             hint="--method prefix",
         )
+    if getattr(model, "generation_config", None) is not None:
+        model.generation_config.suppress_tokens = new_ids  # a prompt is read, never written
     _put_before(tokenizer, names, frame, pair)
     return replace(backbone, tokenizer=_as_it_is(tokenizer))
 

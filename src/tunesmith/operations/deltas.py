@@ -13,13 +13,12 @@ import torch
 
 from tunesmith.core.deltas import DeltaMethod
 from tunesmith.core.events import Event, Said
-from tunesmith.core.methods import DELTAS
+from tunesmith.core.methods import Method
 from tunesmith.model.backbones import ModelCard
 from tunesmith.model.batching import move
 from tunesmith.model.deltas import BESIDE, Delta, attach, learned_beside, merge, save_delta
 from tunesmith.model.heads import HeadModel
 from tunesmith.operations.fit import FitSpec
-from tunesmith.session import Session
 from tunesmith.stages.tune.job import Job
 
 COMPARED_WINDOWS = 32
@@ -49,50 +48,53 @@ def with_own_rate(spec: FitSpec) -> FitSpec:
     return spec.model_copy(update={"training": training})
 
 
-def attach_delta(model: HeadModel, spec: FitSpec, session: Session) -> Delta | None:
-    """Let the method learn beside the backbone of `model`, where it does; say how much it trains.
+def attach_delta(model: HeadModel, method: Method) -> Delta | None:
+    """Let a method learn beside the backbone of `model`, where it does.
 
     Raises `SpecError` where the architecture does not allow it.
     """
-    if spec.method.name not in DELTAS:
-        return None
-    method: DeltaMethod = spec.method  # type: ignore[assignment]
-    delta = attach(model, method)
-    count = sum(weight.numel() for weight in learned_beside(model, delta).values())
-    share = count / delta.parameters
-    session.emit(Said(f"{method.name}: {count:,} of {delta.parameters:,} parameters ({share:.2%})"))
-    return delta
+    return attach(model, method) if isinstance(method, DeltaMethod) else None
 
 
 def settle_delta(
     job: Job, card: ModelCard, *, emit: Callable[[Event], None]
 ) -> SettledDelta | None:
-    """Return the delta of a tuned job, and leave it merged into the model.
+    """Return the delta of a tuned job, and leave it merged into the model; say what it costs.
 
     The facts say how far raw outputs moved by the merge.
     """
     delta = job.delta
     if delta is None:
         return None
-    before = _outputs(job)
+    trained = sum(weight.numel() for weight in learned_beside(job.model, delta).values())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "delta")
         size = save_delta(job.model, delta, path, base=card.name, sha256=card.sha256)
         files = {file.name: file.read_bytes() for file in sorted(path.iterdir())}
-    trained = sum(weight.numel() for weight in learned_beside(job.model, delta).values())
-    merge(job.model, delta)
-    difference = float(np.abs(before - _outputs(job)).max(initial=0.0))
-    is_merged = delta.method.name not in BESIDE
-    how = f"merged, outputs moved by {difference:.1e}" if is_merged else "beside the model"
-    emit(Said(f"delta: {size:,} bytes, {how}"))
+    difference = None if delta.method.name in BESIDE else _merge(job, delta)
+    how = "beside the model" if difference is None else f"merged, outputs moved by {difference:.1e}"
+    share = trained / delta.parameters
+    emit(
+        Said(
+            f"{delta.method.name}: {trained:,} of {delta.parameters:,} parameters ({share:.2%}), "
+            f"a delta of {size:,} bytes, {how}"
+        )
+    )
     facts = {
         "trainable_parameters": trained,
         "backbone_parameters": delta.parameters,
         "bytes": size,
-        "merged": is_merged,
-        "merge_difference": difference if is_merged else None,
+        "merged": difference is not None,
+        "merge_difference": difference,
     }
     return SettledDelta(files, facts)
+
+
+def _merge(job: Job, delta: Delta) -> float:
+    """Merge a delta into the model of `job`; return how far raw outputs moved."""
+    before = _outputs(job)
+    merge(job.model, delta)
+    return float(np.abs(before - _outputs(job)).max(initial=0.0))
 
 
 @torch.inference_mode()

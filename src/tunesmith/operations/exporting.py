@@ -50,7 +50,7 @@ def export_bundle(spec: ExportSpec, session: Session) -> ExportResult:
             f"this bundle is for {bundle.task.kind}",
             hint=f"tunesmith predict {bundle.path} --engine torch",
         )
-    if not (bundle.manifest.get("delta") or {"merged": True})["merged"]:
+    if not bundle.is_whole:
         raise SpecError(
             f"an export needs a model that is whole; what {bundle.manifest['method']['name']} "
             f"learned stands beside this one ({bundle.path})",

@@ -156,7 +156,7 @@ def _make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: st
     model = _new_model(spec, prepared)
     if isinstance(model, Writer):
         suit_attention(model.whole, session.device)
-    delta = attach_delta(model, spec, session)
+    delta = attach_delta(model, spec.method)
     model.to(session.device)
     rows = {split: _rows(prepared, split) for split in ("train", "valid")}
     decoding = choose_decoding(

@@ -14,13 +14,13 @@ import torch
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.methods import DELTAS
-from tunesmith.core.recipe import DecodingRecipe, ModelRecipe
+from tunesmith.core.recipe import ModelRecipe
 from tunesmith.model.backbones import Backbone, load_backbone, load_tokenizer
 from tunesmith.model.deltas import CONFIG, load_delta, root_of
 from tunesmith.model.heads import new_head
 from tunesmith.model.prompt_tokens import with_room
 from tunesmith.runtime.engine import Engine
-from tunesmith.runtime.loading import read_reading
+from tunesmith.runtime.loading import read_decoding, read_reading
 from tunesmith.store.bundles import Bundle, read_bundle
 
 
@@ -66,7 +66,7 @@ def _engine(backbone: Backbone, bundle: Bundle, facts: Mapping[str, Any]) -> Eng
     )
     _share(backbone.model, root_of(model))
     load_delta(model, bundle.path / "delta")
-    decoding = DecodingRecipe(**bundle.manifest.get("decoding") or {})
+    decoding = read_decoding(bundle)
     device = torch.device("cpu")
     network: Any = model
     return Engine(network.eval(), beside.tokenizer, bundle.task, reading, device, "fp32", decoding)

@@ -42,10 +42,10 @@ def load_engine(
     model = load_head(bundle.task.head, bundle.model_folder, pooling=pooling, reading=reading)
     if (outputs := output_count(model)) is not None:
         _check_outputs(bundle, outputs)
-    if not (bundle.manifest.get("delta") or {"merged": True})["merged"]:
+    if not bundle.is_whole:
         load_delta(model, bundle.path / "delta")
     tokenizer = load_tokenizer(bundle.model_folder)
-    decoding = DecodingRecipe(**bundle.manifest.get("decoding") or {})
+    decoding = read_decoding(bundle)
     return Engine(
         model.to(device).eval(), tokenizer, bundle.task, reading, device, precision, decoding
     )
@@ -83,6 +83,11 @@ def make_onnx_engine(bundle: Bundle, model: OnnxModel, *, precision: str) -> Eng
     _check_outputs(bundle, model.sizes.get("logits", 0))
     tokenizer = read_tokenizer(bundle.model_folder)
     return Engine(model, tokenizer, bundle.task, reading, None, precision)
+
+
+def read_decoding(bundle: Bundle) -> DecodingRecipe:
+    """Return how a bundle's model writes; the defaults where it does not."""
+    return DecodingRecipe(**bundle.manifest.get("decoding") or {})
 
 
 def read_reading(bundle: Bundle) -> Reading:

@@ -48,6 +48,11 @@ class Bundle:
         return self.path / "model"
 
     @property
+    def is_whole(self) -> bool:
+        """Whether `model/` holds all that was learned; else `delta/` stands beside it."""
+        return (self.manifest.get("delta") or {}).get("merged", True)
+
+    @property
     def report(self) -> dict[str, Any]:
         """The report written when the model was tuned."""
         return json.loads((self.path / "report.json").read_text(encoding="utf-8"))
