@@ -95,6 +95,7 @@ def test_public_names_are_exactly_the_listed_ones():
         "evaluate",
         "export",
         "fit",
+        "plan",
         "predict",
         "pretrain",
         "runs",

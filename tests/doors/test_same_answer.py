@@ -15,8 +15,9 @@ from tunesmith.operations import OPERATIONS
 
 from .conftest import DOORS, Reply
 
-CLOCKED = {"seconds", "fingerprint"}
-"""Fields that differ from run to run: times, and a bundle's name, whose report holds its date."""
+CLOCKED = {"seconds", "fingerprint", "latency_ms", "memory_gb"}
+"""Fields that differ from run to run: times and memory, and a bundle's name, whose report
+holds its date."""
 
 NOWHERE = dict.fromkeys(
     ("rows", "model", "out", "renamed", "run", "copy", "report", "answers", "bare", "corpus"), ""
@@ -31,6 +32,11 @@ def good_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any]]
     return {
         "check": ("check", rows),
         "check with a group of settings": ("check", {**rows, "split": {"valid": 0.25}}),
+        "plan": (
+            "plan",
+            {"data": place["rows"], "model": place["model"], **out, "candidates": ["probe"],
+             "budget_minutes": 9.0},
+        ),
         "fit a probe": ("fit", {**rows, **out, "method": {"name": "probe", "strengths": [1, 9]}}),
         "fit fully": ("fit", {**rows, **out, "training": {"max_steps": 2, "threads": 1}}),
         "fit with columns": (
@@ -81,6 +87,7 @@ def bad_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any], 
     """Return (verb, settings, exit status) by name."""
     rows = {"data": place["rows"], "task": "classification", "model": place["model"]}
     return {
+        "plan of no method": ("plan", {**rows, "candidates": ["magic"]}, 2),
         "nothing": ("fit", {}, 2),
         "no task": ("fit", {"data": "x"}, 2),
         "three faults": (

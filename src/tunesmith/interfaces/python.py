@@ -97,6 +97,7 @@ def stream(
 
 
 check = _make_door(OPERATIONS["check"])
+plan = _make_door(OPERATIONS["plan"])
 fit = _make_door(OPERATIONS["fit"])
 evaluate = _make_door(OPERATIONS["evaluate"])
 predict = _make_door(OPERATIONS["predict"])

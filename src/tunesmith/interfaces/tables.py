@@ -20,6 +20,7 @@ from tunesmith.operations.env import EnvResult
 from tunesmith.operations.evaluate import EvaluateResult
 from tunesmith.operations.export import ExportResult
 from tunesmith.operations.fit import FitResult
+from tunesmith.operations.plan import PlanResult
 from tunesmith.operations.predict import PredictResult
 from tunesmith.operations.pretrain import PretrainResult
 from tunesmith.operations.runs import RunsResult
@@ -70,6 +71,47 @@ def _(result: CheckResult) -> None:
         console.print(f"{faults} fault(s): `fit` would refuse these rows.", style="bold red")
     else:
         console.print("No hard fault: `fit` would accept these rows.")
+
+
+@show.register
+def _(result: PlanResult) -> None:
+    console, plan = _console(), result.plan
+    console.say(f"\n{plan['data']}: {plan['rows']:,} rows, {plan['measure']}", style="bold")
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("method", no_wrap=True)
+    for column in ("rows", "measured", "on all rows", "tuning", "a text", "memory"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for step in plan["ladder"]:
+        is_choice = step["method"] == plan["choice"]
+        table.add_row(
+            *_plan_cells(step),
+            Text("chosen" if is_choice else step["state"], style="" if is_choice else "dim"),
+            style="bold" if is_choice else "",
+        )
+    console.print(table)
+    console.say(f"Choice  {plan['choice']}: {plan['reason']}")
+    for name in ("next_labels", "doubled"):
+        worth = plan[name]
+        gain, low, high = (f"{100 * worth[part]:+.1f}" for part in ("gain", "low", "high"))
+        console.say(f"Worth   the next {worth['rows']:,} labels: {gain} points [{low}, {high}]")
+    for crossing in plan["crossings"]:
+        console.say(f"Later   {crossing['method']} overtakes it at about {crossing['rows']:,} rows")
+    console.say(f"Page    {result.folder}/plan.html\n")
+    console.say(f"Next:\n  {result.next_command}")
+
+
+def _plan_cells(step: Mapping[str, Any]) -> list[str]:
+    latency, memory = step["latency_ms"], step["memory_gb"]
+    return [
+        step["method"],
+        f"{step['rows']:,}",
+        f"{step['score']:.3f} ±{(step['high'] - step['low']) / 2:.3f}",
+        f"{step['expected']:.3f} ±{(step['expected_high'] - step['expected_low']) / 2:.3f}",
+        f"{step['seconds']:.0f} s",
+        "–" if latency is None else f"{latency:.0f} ms",
+        "–" if memory is None else f"{memory:.1f} GB",
+    ]
 
 
 @show.register

@@ -129,17 +129,17 @@ def _tune(
     spec: FitSpec, session: Session, prepared: Prepared, beside: Beside, *, thread_count: int
 ) -> list[Tuned]:
     """Return the tuned task, and behind it each that was learned beside it."""
-    precision = _choose_precision(spec, session)
+    precision = choose_tuning_precision(spec, session)
     reasons = (str(precision), f"{session.device}, {thread_count} threads")
     for reason in reasons:
         session.emit(Said(reason))
     torch.manual_seed(spec.seed)
     folder = Path(spec.folder, "tensorboard")
     with tracked(session.emit, tracker=spec.training.track, folder=folder) as emit:
-        job = replace(_make_job(spec, session, prepared, precision.value), emit=emit)
+        job = replace(make_job(spec, session, prepared, precision.value), emit=emit)
         others = []
         for name, other in beside.others.items():
-            own = _make_job(other.spec, session, other.prepared, precision.value)
+            own = make_job(other.spec, session, other.prepared, precision.value)
             share_encoder(job.model.encoder, own.model.encoder)
             others.append(TaskCompanion(name, own, other.weight))
         companions: tuple[Companion, ...] = tuple(others)
@@ -155,7 +155,8 @@ def _tune(
     return tuned
 
 
-def _make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: str) -> Job:
+def make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: str) -> Job:
+    """Return the rows of `prepared` with an untrained model for them, ready to be tuned."""
     task, reading, backbone = prepared.task, prepared.reading, prepared.backbone
     model = _new_model(spec, prepared)
     if isinstance(model, Writer):
@@ -221,7 +222,7 @@ def _rows(prepared: Prepared, split: str) -> Rows:
     )
 
 
-def _choose_precision(spec: FitSpec, session: Session) -> Choice:
+def choose_tuning_precision(spec: FitSpec, session: Session) -> Choice:
     """Return the number format of tuning; frozen vectors are those that serving computes."""
     if spec.method.name in FROZEN and spec.training.precision == "auto":
         return Choice("fp32", "the head is fitted on the vectors that serving computes")

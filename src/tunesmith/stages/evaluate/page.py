@@ -32,6 +32,7 @@ from tunesmith.stages.evaluate.page_numbers import (
     moment_text,
     ratio_text,
 )
+from tunesmith.stages.evaluate.page_plan import plan_part
 from tunesmith.stages.evaluate.page_rates import rate_figure
 from tunesmith.stages.evaluate.page_style import STYLE
 from tunesmith.stages.evaluate.page_tables import (
@@ -209,6 +210,10 @@ def _training(report: Mapping[str, Any], words: Words) -> Markup:
     return group([figure, sweep, _training_facts(training, words)])
 
 
+def _plan(report: Mapping[str, Any], words: Words) -> Markup:
+    return plan_part(report.get("plan") or {}, words=words)
+
+
 def _check(report: Mapping[str, Any], words: Words) -> Markup:
     return check_part(report.get("check") or [], words=words)
 
@@ -267,6 +272,7 @@ PARTS: tuple[tuple[str, Part], ...] = (
     ("confusion", _confusion),
     ("calibration", _calibration),
     ("mistakes", _mistakes),
+    ("plan", _plan),
     ("training", _training),
     ("check", _check),
     ("provenance", _provenance),

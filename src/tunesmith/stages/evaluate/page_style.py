@@ -160,11 +160,22 @@ figcaption strong { color: var(--ink); font-weight: 600; }
 .curve text.check-text { fill: var(--second); }
 .curve .best { stroke: var(--quiet); stroke-dasharray: 3 3; }
 .curve text.best-text { fill: var(--ink); }
+.curve .plan-0, .plan-0-key::before { --line: var(--first); }
+.curve .plan-1, .plan-1-key::before { --line: var(--second); }
+.curve .plan-2, .plan-2-key::before { --line: var(--alarm); }
+.curve .plan-3, .plan-3-key::before { --line: var(--fault); }
+.curve .plan-4, .plan-4-key::before { --line: var(--ink); }
+.curve .plan-5, .plan-5-key::before { --line: var(--quiet); }
+.curve [class^="plan-"] { stroke: var(--line); stroke-width: 2; }
+.curve circle[class^="plan-"] { fill: var(--line); stroke: var(--ground); }
+.curve .hoped { stroke-dasharray: 5 4; opacity: .7; }
+.curve .whisker { stroke-width: 1; opacity: .55; }
 .key { display: inline-block; margin-right: 1.25rem; }
 .key::before {
   content: ""; display: inline-block; width: 1.4rem; margin-right: .45rem; vertical-align: .28em;
   border-top: 2px solid var(--first);
 }
+.key[class*="plan-"]::before { border-color: var(--line); }
 .raw-key::before { opacity: .35; }
 .check-key::before { border-color: var(--second); }
 """

@@ -1,0 +1,76 @@
+"""plan: which method suits these rows, measured on growing shares of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from tunesmith.core.data_spec import Language, OptionalPathText, RowsSpec, TaskKind
+from tunesmith.core.operation import Operation
+from tunesmith.core.planning import PlanRecipe
+from tunesmith.core.recipe import TrainingRecipe
+
+if TYPE_CHECKING:
+    from tunesmith.session import Session
+
+
+class PlanSpec(PlanRecipe, RowsSpec):
+    """Measure which method suits these rows, and what more labels would be worth."""
+
+    task: TaskKind = "classification"
+    """What is to be learned."""
+
+    training: TrainingRecipe = TrainingRecipe()
+    """How the loop trains, for every method that has one."""
+
+    device: str = "auto"
+    """Device that computes: auto, cpu, cuda, cuda:1."""
+
+    language: Language = "en"
+    """Language of the page with the curves."""
+
+    out: OptionalPathText = None
+    """Folder for plan.json and plan.html; none makes `plans/NAME` from the data's name."""
+
+    overwrite: bool = Field(False)
+    """Replace an earlier plan in `out`."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the plan: `out`, else `plans/NAME` from the data's name."""
+        if self.out is not None:
+            return Path(self.out)
+        return Path("plans") / Path(self.data.removeprefix("hub:")).name.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """The evidence of a plan, as `plan.json` holds it, and where that stands."""
+
+    plan: dict[str, Any]
+    folder: Path
+    next_command: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON-ready fields."""
+        return {**self.plan, "out": str(self.folder), "next": [self.next_command]}
+
+
+def run(spec: PlanSpec, session: Session) -> PlanResult:
+    """Prepare the rows, race the methods, judge, and write what was found."""
+    from tunesmith.operations.planning import plan_and_write
+
+    return plan_and_write(spec, session)
+
+
+OPERATION = Operation(
+    "plan",
+    "Measure which method suits your rows, and what more labels are worth.",
+    PlanSpec,
+    PlanResult,
+    run,
+    recorded=True,
+)

@@ -1,0 +1,97 @@
+"""plan, on a tiny model and real files: the evidence, the page, and what cannot be planned."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import tunesmith
+from tunesmith.core.errors import ResourceError, SpecError
+from tunesmith.stages.evaluate.page import render_page
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory, tiny_model, tiny_rows):
+    out = tmp_path_factory.mktemp("plan") / "out"
+    return tunesmith.plan(
+        str(tiny_rows),
+        model=str(tiny_model),
+        candidates=["probe", "full"],
+        budget_minutes=5,
+        training={"epochs": 1},
+        out=str(out),
+    )
+
+
+def test_plan_measures_every_candidate_on_growing_rows_and_chooses_one(planned):
+    plan = planned.plan
+    assert set(plan["cells"]) == {"probe", "full"}
+    for cells in plan["cells"].values():
+        rows = [cell["rows"] for cell in cells]
+        assert rows == sorted(set(rows))
+        assert all(cell["low"] <= cell["score"] <= cell["high"] for cell in cells)
+    assert plan["choice"] in plan["cells"]
+    assert {step["method"] for step in plan["ladder"]} == {"probe", "full"}
+    assert all(step["latency_ms"] > 0 and step["memory_gb"] > 0 for step in plan["ladder"])
+    assert f"--method {plan['choice']}" in planned.next_command
+
+
+def test_plan_stands_in_files_that_a_person_and_a_program_can_read(planned):
+    kept = json.loads((planned.folder / "plan.json").read_text("utf-8"))
+    assert kept == json.loads(json.dumps(planned.plan))
+    page = (planned.folder / "plan.html").read_text("utf-8")
+    assert "Methods compared" in page
+    assert page.count("<polyline") >= 2
+    assert "方法比较" in render_page({"plan": kept}, language="zh-CN")
+
+
+def test_same_seed_plans_the_same_scores(planned, tmp_path, tiny_model, tiny_rows):
+    again = tunesmith.plan(
+        str(tiny_rows),
+        model=str(tiny_model),
+        candidates=["probe"],
+        budget_minutes=5,
+        out=str(tmp_path / "again"),
+    )
+    scores = [
+        [(cell["rows"], cell["score"]) for cell in plan["cells"]["probe"][:1]]
+        for plan in (planned.plan, again.plan)
+    ]
+    assert scores[0] == scores[1]
+
+
+def test_budget_too_small_for_one_method_is_told_with_a_larger_one(tmp_path, tiny_model, tiny_rows):
+    with pytest.raises(ResourceError, match="the budget must reach for one method"):
+        tunesmith.plan(
+            str(tiny_rows),
+            model=str(tiny_model),
+            candidates=["full"],
+            budget_minutes=1e-6,
+            out=str(tmp_path / "out"),
+        )
+    assert not (tmp_path / "out" / "plan.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"candidates": ["lora", "magic"]}, "must be methods; got magic"),
+        ({"task": "translation"}, "answers can be counted"),
+        ({"candidates": ["extractive"]}, "documents to summarise"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused(tmp_path, tiny_model, tiny_rows, settings, said):
+    with pytest.raises(SpecError, match=said):
+        tunesmith.plan(str(tiny_rows), model=str(tiny_model), out=str(tmp_path / "out"), **settings)
+
+
+def test_limit_that_no_method_keeps_is_an_error(tmp_path, tiny_model, tiny_rows):
+    with pytest.raises(ResourceError, match="keep within the limits"):
+        tunesmith.plan(
+            str(tiny_rows),
+            model=str(tiny_model),
+            candidates=["probe"],
+            max_memory_gb=1e-6,
+            out=str(tmp_path / "out"),
+        )
