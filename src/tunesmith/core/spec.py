@@ -246,7 +246,8 @@ def _hint(spec: type[BaseModel], fault: Mapping[str, Any]) -> str:
     fields = dict(setting_paths(spec))
     if fault["type"] == "extra_forbidden":
         if owners := _owners(spec, path):
-            return f"--{path.rpartition('.')[0]} {owners[0]}"
+            group = path.rpartition(".")[0]
+            return _set_hint(group, owners[0]) if "." in group else f"--{group} {owners[0]}"
         near = _near_path(spec, fault["loc"])
         is_plain = isinstance(fault["input"], str | int | float)
         return _set_hint(near, fault["input"]) if near and is_plain else PRINT_SPEC

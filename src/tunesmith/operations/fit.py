@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
+from tunesmith.core.boosters import BoostRecipe
 from tunesmith.core.companions import JointRecipe, OtherTask
 from tunesmith.core.data_spec import Language, OptionalPathText, RowsSpec
 from tunesmith.core.measures import Measure
@@ -36,6 +37,9 @@ class FitSpec(RowsSpec):
 
     training: TrainingRecipe = TrainingRecipe()
     """How the loop trains."""
+
+    boost: BoostRecipe = BoostRecipe()
+    """What is added to training: adversarial words, averaged weights and other boosters."""
 
     joint: JointRecipe | None = None
     """Text without labels that is learned beside the task; none learns the task alone."""
