@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from functools import lru_cache
 from itertools import islice
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 from tunesmith.core.boosters import BoostRecipe
 from tunesmith.core.errors import SpecError
+from tunesmith.core.methods import DELTAS, METHODS
 from tunesmith.core.spec import build_spec
 from tunesmith.operations.boosters import SUITED, answer_of, refuse_boosters
 from tunesmith.operations.fit import FitSpec
@@ -22,7 +24,7 @@ from tunesmith.stages.tune.boosters.averages import stood_in
 from tunesmith.stages.tune.full import _prepare
 from tunesmith.stages.tune.loop import train
 
-from .test_tasks_and_methods import MODELS, ROWS, kind_of
+from .test_tasks_and_methods import MODELS, PROMPTS, ROWS, kind_of
 
 BOOSTERS = {
     "fgm": {"adversarial": "fgm"},
@@ -36,8 +38,9 @@ BOOSTERS = {
     "ema": {"average": "ema"},
     "swa": {"average": {"name": "swa", "start": 0.0}},
 }
-TASKS = [task for task in ROWS if task not in ("recommendation", "summarization")]
-"""Those that run the loop of tuning."""
+LEFT_OUT = ("recommendation", "summarization", "generation")
+TASKS = [task for task in ROWS if kind_of(task) not in LEFT_OUT] + ["generation causal"]
+"""One or two of each family that runs the loop of tuning."""
 
 STEPS = 3
 DROPS_NOTHING = "tiny_decoder"
@@ -68,14 +71,14 @@ def prepared(tmp_path_factory, request):
     return prepare
 
 
-def trained(prepared, boost):
+def trained(prepared, boost, *, method="full"):
     """Return losses and weights of a few steps, those that stand in for the trained ones."""
     spec, session, rows = prepared
     # What is prepared holds the backbone, which is tuned in place.
     fresh = session.backbone(spec.model.name, writes=rows.task.head == "generate").model
     rows.backbone.model.load_state_dict(fresh.state_dict())
     torch.manual_seed(0)
-    spec = spec.model_copy(update={"boost": BoostRecipe(**boost)})
+    spec = spec.model_copy(update={"boost": BoostRecipe(**boost), "method": METHODS[method]()})
     refuse_boosters(spec, rows.task)
     job = _make_job(spec, session, rows, "fp32")
     with ExitStack() as hooks:
@@ -90,9 +93,15 @@ def trained(prepared, boost):
     return losses, weights
 
 
+@pytest.fixture(scope="module")
+def plainly(prepared):
+    """Return, by task, losses and weights without a booster."""
+    return lru_cache(lambda task: trained(prepared(task), {}))
+
+
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("booster", BOOSTERS)
-def test_booster_changes_what_is_trained_or_is_refused(prepared, task, booster):
+def test_booster_changes_what_is_trained_or_is_refused(prepared, plainly, task, booster):
     boost, ready = BOOSTERS[booster], prepared(task)
     if answer_of(ready[2].task) not in SUITED[next(iter(boost))]:
         with pytest.raises(SpecError, match=kind_of(task)):
@@ -102,11 +111,26 @@ def test_booster_changes_what_is_trained_or_is_refused(prepared, task, booster):
         with pytest.raises(SpecError, match="this model has none"):
             trained(ready, boost)
         return
-    plain_losses, plain = trained(ready, {})
+    plain_losses, plain = plainly(task)
     losses, weights = trained(ready, boost)
     assert all(torch.isfinite(weight).all() for weight in weights.values())
     assert any(not torch.equal(weight, plain[name]) for name, weight in weights.items())
     assert (losses == plain_losses) == ("average" in boost)
-    again, same = trained(ready, boost)
-    assert again == losses
-    assert all(torch.equal(weight, same[name]) for name, weight in weights.items())
+
+
+@pytest.mark.parametrize("method", [name for name in DELTAS if name not in ("freeze", *PROMPTS)])
+def test_all_boosters_together_train_a_delta(prepared, method):
+    together = {
+        "adversarial": "freelb",
+        "r_drop": True,
+        "mixup": True,
+        "focal": True,
+        "supervised_contrastive": True,
+        "balanced_sampling": True,
+    }
+    if method != "adalora":
+        together["average"] = "ema"
+    ready = prepared("classification")
+    losses, weights = trained(ready, together, method=method)
+    assert all(torch.isfinite(weight).all() for weight in weights.values())
+    assert losses != trained(ready, {}, method=method)[0]
