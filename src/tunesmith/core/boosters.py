@@ -119,8 +119,8 @@ class RDrop(Part):
 class Mixup(Part):
     """Vectors that the head reads are mixed with those of other rows, and their labels with them.
 
-    Source: Zhang et al. 2018 (mixup); Guo, Mao & Zhang 2019, eq. 3 and 4 (senMixup); Verma et al.
-    2019 (manifold mixup), at the last layer.
+    Source: Zhang et al. 2018 (mixup); Guo, Mao & Zhang 2019 (senMixup); Verma et al. 2019
+    (manifold mixup), eq. 1, at the last layer.
     """
 
     alpha: float = Field(0.2, gt=0)
