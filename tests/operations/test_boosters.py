@@ -20,8 +20,9 @@ def refused(boost, *, task="classification", **settings):
 @pytest.mark.parametrize(
     ("boost", "settings", "said"),
     [
-        ("r_drop", {"method": "probe"}, "needs training steps; `probe` has none"),
-        ("average", {"method": "zero-shot"}, "needs training steps; `zero-shot` has none"),
+        ("r_drop", {"method": "probe"}, "by the task's own loss; `probe` does not"),
+        ("average", {"method": "zero-shot"}, "by the task's own loss; `zero-shot` does not"),
+        ("average", {"method": "contrastive"}, "by the task's own loss; `contrastive` does not"),
         ("average", {"task": "recommendation"}, "answers with what a user may like"),
         ("mixup", {"task": "qa"}, "qa answers with a stretch of the text"),
         ("mixup", {"task": "choice"}, "choice answers with one of several texts"),

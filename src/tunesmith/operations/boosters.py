@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tunesmith.core.errors import SpecError
+from tunesmith.core.methods import DELTAS
 from tunesmith.operations.fit import FitSpec
 from tunesmith.tasks import make_task
 from tunesmith.tasks.task import Task
 
 FROZEN = ("probe", "extractive", "zero-shot")
-"""Methods that fit a head and nothing below it; they do not run the training loop."""
+"""Methods that fit a head and nothing below it."""
+
+BOOSTED = ("full", *DELTAS)
+"""Methods that run the loop with the task's own loss, which boosters change."""
 
 ANSWERS = {
     "class": "one label for each text",
@@ -64,8 +68,12 @@ def _unsuited(spec: FitSpec, task: Task) -> Iterator[tuple[str, str]]:
     """Yield each booster that does not suit method or task, and why."""
     answer = answer_of(task)
     for name in spec.boost.chosen:
-        if spec.method.name in FROZEN:
-            yield name, f"`boost.{name}` needs training steps; `{spec.method.name}` has none"
+        if spec.method.name not in BOOSTED:
+            yield (
+                name,
+                f"`boost.{name}` goes with full and the deltas, which train by the task's own "
+                f"loss; `{spec.method.name}` does not",
+            )
         elif answer not in SUITED[name]:
             suited = "; ".join(ANSWERS[each] for each in ANSWERS if each in SUITED[name])
             found = ANSWERS.get(answer, "what a user may like")

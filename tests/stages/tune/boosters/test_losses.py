@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
+from tunesmith.core.boosters import SupervisedContrastive
+from tunesmith.core.recipe import ModelRecipe
+from tunesmith.model.backbones import load_backbone
 from tunesmith.model.batching import double_batch
-from tunesmith.stages.tune.boosters.contrast import supervised_contrast
+from tunesmith.model.heads import new_head
+from tunesmith.stages.tune.boosters.contrast import contrast
 from tunesmith.stages.tune.boosters.mixup import SHARE, mixed_objective, mixed_vectors
 from tunesmith.stages.tune.boosters.r_drop import drawn_together
 from tunesmith.stages.tune.boosters.sampling import row_chances
-from tunesmith.stages.tune.objectives import binary_cross_entropy, cross_entropy
+from tunesmith.stages.tune.loop import Feed
+from tunesmith.stages.tune.objectives import (
+    binary_cross_entropy,
+    cross_entropy,
+    supervised_contrastive,
+)
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]])
 CLASSES = torch.tensor([0, 1])
@@ -132,30 +143,6 @@ def test_focal_loss_of_what_is_certain_has_a_finite_slope(gamma):
     assert torch.isfinite(logits.grad).all()
 
 
-def test_supervised_contrast_is_equation_2_by_hand():
-    vectors = torch.tensor([[1.0, 0.0], [3.0, 3.0], [0.0, 2.0], [-1.0, 0.0]])
-    labels = [0, 0, 1, 0]
-    unit = [[1, 0], [math.sqrt(0.5)] * 2, [0, 1], [-1, 0]]
-    losses = []
-    for i, label in enumerate(labels):
-        scores = {j: math.exp(np.dot(unit[i], unit[j]) / 0.5) for j in range(len(labels)) if j != i}
-        alike = [j for j in scores if labels[j] == label]
-        if alike:
-            whole = sum(scores.values())
-            losses.append(-sum(math.log(scores[j] / whole) for j in alike) / len(alike))
-    assert len(losses) == 3
-    found = supervised_contrast(vectors, torch.tensor(labels), temperature=0.5)
-    assert found.item() == pytest.approx(np.mean(losses), rel=1e-5)
-
-
-def test_supervised_contrast_of_labels_that_differ_is_0_with_a_slope_of_0():
-    vectors = torch.eye(3, requires_grad=True)
-    loss = supervised_contrast(vectors, torch.arange(3), temperature=0.1)
-    loss.backward()
-    assert loss.item() == 0.0
-    assert vectors.grad.abs().max().item() == 0.0
-
-
 @pytest.mark.parametrize(
     ("power", "of_labels"), [(0.0, [1 / 2, 1 / 2]), (1.0, [9 / 10, 1 / 10]), (0.5, [3 / 4, 1 / 4])]
 )
@@ -164,3 +151,23 @@ def test_chance_of_a_label_goes_with_the_power_of_its_rows(power, of_labels):
     chances = row_chances(labels, power=power)
     assert chances.sum() == pytest.approx(1.0)
     assert [chances[labels == label].sum() for label in (2, 5)] == pytest.approx(of_labels)
+
+
+def test_contrast_is_mixed_with_the_loss_of_the_task(tiny_model):
+    recipe = ModelRecipe(pooling="mean", dropout=0.0)
+    backbone = load_backbone(str(tiny_model))
+    model = new_head("classify", backbone, outputs=2, recipe=recipe, case_shape=False).train()
+    batch = {
+        "input_ids": torch.tensor([[2, 8, 3], [2, 20, 3], [2, 31, 3]]),
+        "attention_mask": torch.ones(3, 3, dtype=torch.long),
+        "targets": torch.tensor([0, 1, 0]),
+    }
+    job = SimpleNamespace(model=model)
+    plain = Feed(cross_entropy(), lambda _: [0], lambda _: batch)
+    settings = SupervisedContrastive(weight=0.25, temperature=0.5)
+    with ExitStack() as hooks:
+        feed = contrast(plain, settings, job, hooks)
+        loss = feed.objective(model(batch), batch)
+    own = supervised_contrastive(temperature=0.5)(model.vectors(batch), batch)
+    expected = 0.75 * plain.objective(model(batch), batch) + 0.25 * own
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
