@@ -217,3 +217,12 @@ class BoostRecipe(Part):
     def chosen(self) -> tuple[str, ...]:
         """The settings that are on, in the order they stand here."""
         return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is on by the names of boosters.
+
+        >>> BoostRecipe(adversarial="pgd", r_drop=True).names
+        ('pgd', 'r_drop')
+        """
+        return tuple(getattr(getattr(self, name), "name", name) for name in self.chosen)

@@ -78,6 +78,7 @@ def fit_full(job: Job, method: Full) -> Fitted:
             fitted.reasons.append(HEAD_START)
     with ExitStack() as hooks:
         fitted = run_watched(_prepare(job, model, hooks), watch, fitted)
+    fitted.reasons += [f"boosters: {', '.join(job.boost.names)}"] if job.boost.chosen else []
     fitted.reasons += _losses_beside(fitted, job)
     return fitted
 

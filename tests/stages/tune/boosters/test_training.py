@@ -123,6 +123,7 @@ def test_boosters_go_with(tmp_path, tiny_model, tiny_rows, tiny_text, more, trai
     boost = {"adversarial": "fgm", "r_drop": True, "mixup": True, "average": "ema"}
     short = {"max_steps": 4, "evaluate_every": 4, "checkpoint_steps": 4, **training}
     result = fit(tiny_rows, tiny_model, tmp_path / "run", boost=boost, training=short, **settings)
+    assert "boosters: fgm, r_drop, mixup, ema" in result.report["training"]["reasons"]
     steps = result.report["curve"]["steps"]
     assert len(steps) == 4
     assert all(0 < step["loss"] < 10 for step in steps)
