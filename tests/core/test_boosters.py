@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from tunesmith.core.boosters import BoostRecipe, Ema, Fgm, FreeLb, Mixup, Pgd, RDrop, Swa
+from tunesmith.core.boosters import (
+    SETTING_OF,
+    BoostRecipe,
+    Ema,
+    Fgm,
+    Focal,
+    FreeLb,
+    Mixup,
+    Pgd,
+    RDrop,
+    Swa,
+)
 from tunesmith.core.errors import SpecError
 from tunesmith.core.spec import build_spec
 from tunesmith.interfaces.flags import settings_from
@@ -64,3 +77,56 @@ def test_wrong_booster_is_told_what_to_type(override, said, hint):
 def test_recipe_that_was_shown_is_read_back():
     boost = typed("boost.adversarial=freelb", "boost.average=swa", "boost.r_drop=true")
     assert BoostRecipe(**boost.model_dump(mode="json")) == boost
+
+
+@pytest.mark.parametrize(
+    ("flag", "overrides", "expected"),
+    [
+        ("fgm", (), {"adversarial": Fgm()}),
+        ("r_drop, swa", (), {"r_drop": RDrop(), "average": Swa()}),
+        ("r_drop", ("boost.r_drop.weight=4",), {"r_drop": RDrop(weight=4)}),
+        (
+            "pgd,focal",
+            ("boost.adversarial.steps=5",),
+            {"adversarial": Pgd(steps=5), "focal": Focal()},
+        ),
+        ("fgm,r_drop", ("boost.r_drop=false", "boost.adversarial=false"), {}),
+        (
+            "fgm,r_drop",
+            ("boost.r_drop=true", "boost.adversarial=null"),
+            {"r_drop": RDrop(), "adversarial": Fgm()},
+        ),
+        ("fgm", ("boost.adversarial.epsilon=2",), {"adversarial": Fgm(epsilon=2)}),
+        ("fgm", ("boost.average=ema",), {"adversarial": Fgm(), "average": Ema()}),
+    ],
+)
+def test_names_after_the_flag_switch_on_and_leave_room_for_settings(flag, overrides, expected):
+    settings = settings_from(FitSpec, {"data": "x", "task": "ner", "boost": flag}, overrides)
+    assert build_spec(FitSpec, settings).boost == BoostRecipe(**expected)
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("rdrop", "no booster is called rdrop; did you mean r_drop?"),
+        ("fgm,xyz", "no booster is called xyz; there are fgm, pgd"),
+        ("fgm,pgd", "fgm and pgd exclude each other"),
+    ],
+)
+def test_name_that_is_none_or_excludes_another_is_refused(flag, said):
+    with pytest.raises(SpecError, match=re.escape(said)):
+        build_spec(FitSpec, {"data": "x", "task": "ner", "boost": flag})
+
+
+def test_name_beside_another_of_its_kind_is_refused():
+    settings = settings_from(
+        FitSpec, {"data": "x", "task": "ner", "boost": "fgm"}, ["boost.adversarial=pgd"]
+    )
+    with pytest.raises(SpecError, match="pgd and fgm exclude each other"):
+        build_spec(FitSpec, settings)
+
+
+def test_help_of_the_flag_names_every_booster():
+    description = FitSpec.model_fields["boost"].description
+    assert len(SETTING_OF) == 10
+    assert all(re.search(rf"\b{name}\b", description) for name in SETTING_OF)

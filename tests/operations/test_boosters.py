@@ -44,7 +44,7 @@ def refused(boost, *, task="classification", **settings):
 def test_booster_that_does_not_suit_is_refused_with_the_reason(boost, settings, said):
     error = refused({boost: ON.get(boost, True)}, **settings)
     assert said in str(error)
-    assert error.hint == f"--set boost.{boost}=null"
+    assert error.hint == f"--set boost.{boost}=false"
 
 
 def test_all_that_does_not_suit_is_named_at_once():
@@ -52,7 +52,7 @@ def test_all_that_does_not_suit_is_named_at_once():
     error = refused(boost, task="qa", training={"optimizer": "schedule_free"})
     assert len(error.problems) == 4
     assert error.hint == " ".join(
-        f"--set boost.{name}=null" for name in ("r_drop", "mixup", "focal", "average")
+        f"--set boost.{name}=false" for name in ("r_drop", "mixup", "focal", "average")
     )
 
 

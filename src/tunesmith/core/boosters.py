@@ -1,17 +1,19 @@
 """Boosters: what a recipe may add to training, each by its name and none by default.
 
-They hold settings only. `true` switches one on as it comes, a setting of it does too, and `false`
-or `null` leaves it off. `operations/boosters.py` says which suit which task.
+They hold settings only. Several are switched on by a list of names; `true` switches one on as it
+comes, a setting of it does too, and `false` or `null` leaves it off. `operations/boosters.py` says
+which suit which task.
 """
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from tunesmith.core.methods import named
-from tunesmith.core.spec import Part
+from tunesmith.core.spec import Part, parts_of
 
 
 class Fgm(Part):
@@ -226,3 +228,42 @@ class BoostRecipe(Part):
         ('pgd', 'r_drop')
         """
         return tuple(getattr(getattr(self, name), "name", name) for name in self.chosen)
+
+
+SETTING_OF = {
+    part.model_fields["name"].default if "name" in part.model_fields else setting: setting
+    for setting, field in BoostRecipe.model_fields.items()
+    for part in parts_of(field.annotation)
+}
+"""The setting that each booster stands in, by the booster's name."""
+
+
+def by_names(value: Any) -> Any:
+    """Return the settings that a text such as `fgm,r_drop` stands for.
+
+    It may stand under `name` beside settings, of the same boosters or of others; one that is false
+    stays off.
+
+    >>> by_names({"name": "fgm", "adversarial": {"epsilon": 2}})
+    {'adversarial': {'name': 'fgm', 'epsilon': 2}}
+    """
+    settings = {"name": value} if isinstance(value, str) else value
+    if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
+        return value
+    rest = {key: given for key, given in settings.items() if key != "name"}
+    for name in filter(None, (part.strip() for part in settings["name"].split(","))):
+        if name not in SETTING_OF:
+            near = get_close_matches(name, SETTING_OF, n=1)
+            known = f"did you mean {near[0]}?" if near else f"there are {', '.join(SETTING_OF)}"
+            raise ValueError(f"no booster is called {name}; {known}")
+        setting = SETTING_OF[name]
+        given = rest.get(setting)
+        if given is None or given is True:
+            given = {}
+        if given and setting != name:
+            given = named(given, default=name)
+            if given["name"] != name:
+                raise ValueError(f"{given['name']} and {name} exclude each other")
+        if given is not False:
+            rest[setting] = given if setting == name else {**given, "name": name}
+    return rest

@@ -109,6 +109,12 @@ def is_positional(field: FieldInfo) -> bool:
     return isinstance(extra, dict) and bool(extra.get("positional"))
 
 
+def takes_names(field: FieldInfo) -> bool:
+    """Tell whether a group of settings may be given by a list of names, and so by a flag."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("by_names"))
+
+
 def parts_of(annotation: Any) -> list[type[BaseModel]]:
     """Return the parts that an annotation (a part, an optional part, a union of parts) may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

@@ -67,7 +67,7 @@ class WordShift:
             raise SpecError(
                 "`boost.adversarial` needs word embeddings that are looked up in a table; "
                 f"{self.model.encoder.config.model_type} has others",
-                hint="--set boost.adversarial=null",
+                hint="--set boost.adversarial=false",
             )
         return self.shift
 

@@ -51,7 +51,7 @@ def refuse_boosters(spec: FitSpec, task: Task | None = None) -> None:
         task = make_task(spec.task, pairs=spec.model.pairs).with_method(spec.method.name)
     problems = [*_unsuited(spec, task), *_contradictions(spec)]
     if problems:
-        off = " ".join(f"--set boost.{name}=null" for name in dict(problems))
+        off = " ".join(f"--set boost.{name}=false" for name in dict(problems))
         raise SpecError([text for _, text in problems], hint=off)
 
 

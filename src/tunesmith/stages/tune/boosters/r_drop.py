@@ -23,7 +23,7 @@ def read_twice(feed: Feed, recipe: RDrop, job: Job, hooks: ExitStack) -> Feed:  
     if not _has_dropout(job.model):
         raise SpecError(
             "`boost.r_drop` compares two passes under dropout; this model has none",
-            hint="--set boost.r_drop=null",
+            hint="--set boost.r_drop=false",
         )
     load = feed.load
     return replace(
