@@ -47,7 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for seed in wanted.seeds:
-            _draw(folder / str(seed), examples, classes=wanted.classes, seed=seed)
+            draw(folder / str(seed), examples, classes=wanted.classes, seed=seed)
         for name in wanted.names:
             scores = [_run(folder / str(seed), name, seed=seed) for seed in wanted.seeds]
             tell(
@@ -61,7 +61,7 @@ def main() -> None:
             )
 
 
-def _draw(folder: Path, examples: list[Example], *, classes: int, seed: int) -> None:
+def draw(folder: Path, examples: list[Example], *, classes: int, seed: int) -> None:
     """Write `train`, `valid` and `test` of some classes, no row in two of them."""
     by_class: dict[str, list[Example]] = defaultdict(list)
     for example in examples:

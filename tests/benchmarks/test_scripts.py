@@ -135,3 +135,15 @@ def test_joint_table_says_gain_only_where_the_interval_leaves_out_zero(load_benc
     single = summary({0: 0.8}, alone)["against task alone"]
     assert (single["low"], single["verdict"]) == (None, "one seed tells nothing")
     assert "against task alone" not in summary(alone, alone)
+
+
+def test_booster_gains_are_paired_by_seed_and_told_where_there_is_none(load_benchmark):
+    summary = load_benchmark("boosters").summary
+    plain = {0: 0.70, 1: 0.80, 2: 0.75}
+    assert "gain" not in summary(plain, plain)
+    better = summary({seed: value + 0.02 + seed / 1000 for seed, value in plain.items()}, plain)
+    assert better["gain"]["verdict"] == "gain"
+    assert (better["gain"]["value"], better["gain"]["sd"]) == (0.021, 0.001)
+    assert summary(dict(plain), plain)["gain"]["verdict"] == "no gain"
+    refused_once = summary({0: 0.70, 2: 0.80}, plain)
+    assert refused_once["gain"]["count"] == 2

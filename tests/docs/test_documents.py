@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import tunesmith
 from tunesmith.core import errors
+from tunesmith.core.boosters import BoostRecipe
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.examples import Place
 from tunesmith.core.methods import METHODS
@@ -122,8 +123,9 @@ def test_both_pages_of_a_task_have_the_same_sections_blocks_and_figures(reposito
         assert re.findall(pattern, prose(english)) == re.findall(pattern, prose(chinese))
 
 
-def test_both_pages_of_learning_together_have_the_same_sections_and_blocks(repository):
-    english, chinese = (document(repository, f"docs/joint{end}.md") for end in ("", ".zh-CN"))
+@pytest.mark.parametrize("page", ["joint", "boosters"])
+def test_both_pages_beside_training_have_the_same_sections_and_blocks(repository, page):
+    english, chinese = (document(repository, f"docs/{page}{end}.md") for end in ("", ".zh-CN"))
     assert headings(english) == headings(chinese)
     assert len(headings(english)) > 4
     assert blocks(english) == blocks(chinese)
@@ -165,7 +167,13 @@ def test_samples_hold_rows_that_their_task_reads(repository, sample):
 
 @pytest.mark.parametrize(
     "name",
-    [*READMES, "CONTRIBUTING.md", "docs/joint.md", *(pages[0] for pages in TASK_PAGES.values())],
+    [
+        *READMES,
+        "CONTRIBUTING.md",
+        "docs/joint.md",
+        "docs/boosters.md",
+        *(pages[0] for pages in TASK_PAGES.values()),
+    ],
 )
 def test_commands_of_a_document_can_be_parsed(repository, name, tmp_path, monkeypatch):
     found = commands(document(repository, name))
@@ -312,3 +320,17 @@ def test_decisions_are_numbered_without_gaps(repository):
     numbers = [int(name[:4]) for name in names if re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", name)]
     assert len(numbers) == len(names)
     assert numbers == list(range(1, len(names) + 1))
+
+
+def test_page_of_the_boosters_names_each_setting_and_its_default(repository):
+    rows = [line for line in document(repository, "docs/boosters.md").splitlines() if "|" in line]
+    checked = 0
+    for path, field in setting_paths(BoostRecipe):
+        name, _, setting = path.partition(".")
+        shown = [row for row in rows if row.startswith(f"| `{name}")]
+        assert shown, name
+        if setting and setting != "name":
+            default = f"`{setting}` {field.default:g}"
+            assert any(default in row for row in shown), default
+            checked += 1
+    assert checked > 15

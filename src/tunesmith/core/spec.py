@@ -109,6 +109,12 @@ def is_positional(field: FieldInfo) -> bool:
     return isinstance(extra, dict) and bool(extra.get("positional"))
 
 
+def takes_names(field: FieldInfo) -> bool:
+    """Tell whether a group of settings may be given by a list of names, and so by a flag."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("by_names"))
+
+
 def parts_of(annotation: Any) -> list[type[BaseModel]]:
     """Return the parts that an annotation (a part, an optional part, a union of parts) may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -246,7 +252,8 @@ def _hint(spec: type[BaseModel], fault: Mapping[str, Any]) -> str:
     fields = dict(setting_paths(spec))
     if fault["type"] == "extra_forbidden":
         if owners := _owners(spec, path):
-            return f"--{path.rpartition('.')[0]} {owners[0]}"
+            group = path.rpartition(".")[0]
+            return _set_hint(group, owners[0]) if "." in group else f"--{group} {owners[0]}"
         near = _near_path(spec, fault["loc"])
         is_plain = isinstance(fault["input"], str | int | float)
         return _set_hint(near, fault["input"]) if near and is_plain else PRINT_SPEC

@@ -17,7 +17,7 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from tunesmith.core.errors import SpecError
-from tunesmith.core.spec import Spec, is_positional, parts_of, set_path
+from tunesmith.core.spec import Spec, is_positional, parts_of, set_path, takes_names
 
 SETTINGS_SUFFIXES = (".yaml", ".yml")
 
@@ -87,7 +87,7 @@ def _read_value(text: str) -> Any:
 def _flag(name: str, field: FieldInfo) -> Flag | None:
     parts = parts_of(field.annotation)
     is_named = any("name" in part.model_fields for part in parts)
-    if parts and not is_named:
+    if parts and not is_named and not takes_names(field):
         return None
     help_text = " ".join((field.description or "").split())
     kind = _plain_type(field)
@@ -132,6 +132,8 @@ def _metavar(field: FieldInfo, parts: Sequence[Any]) -> str | None:
         return "|".join(names)
     if names:
         return "NAME"
+    if takes_names(field):
+        return "NAME,…"
     choices = get_args(field.annotation)
     if choices and all(isinstance(choice, str) for choice in choices):
         return "|".join(choices)
@@ -144,6 +146,8 @@ def _metavar(field: FieldInfo, parts: Sequence[Any]) -> str | None:
 def _default_text(field: FieldInfo, *, is_named: bool) -> str:
     if field.is_required():
         return " [required]"
+    if takes_names(field):
+        return ""
     default = field.get_default(call_default_factory=True)
     if is_named:
         default = default.name

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Batch: TypeAlias = "dict[str, torch.Tensor]"
 Arrays: TypeAlias = dict[str, np.ndarray]
 LENGTH_JITTER = 0.15
+PARTNERS = "partners"
+"""The name in a batch of (N,) indices: which other entry of its targets each is mixed with."""
 
 
 def plan_units(
@@ -158,6 +160,27 @@ def _written_arrays(windows: Sequence[Window], longest: int, *, pad_id: int) -> 
 def move(batch: Batch, device: Any) -> Batch:
     """Return the batch on `device`."""
     return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+
+
+def double_batch(batch: Batch) -> Batch:
+    """Return a batch with each row twice, all of them behind all of them.
+
+    What points into the batch points into its own half.
+    """
+    ids = batch["input_ids"]
+    sizes = {
+        "word_rows": len(ids),
+        "rows": int(batch["rows"].max()) + 1 if "rows" in batch else 0,
+        "places": batch.get("written_ids", ids).numel(),
+        PARTNERS: len(batch["targets"]),
+    }
+    doubled = {
+        name: tensor.repeat(2, *[1] * (tensor.dim() - 1)) if tensor.dim() else tensor
+        for name, tensor in batch.items()
+    }
+    for name in sizes.keys() & doubled.keys():
+        doubled[name][len(batch[name]) :] += sizes[name]
+    return doubled
 
 
 def join_batches(batches: Sequence[Batch], **more: torch.Tensor) -> Batch:

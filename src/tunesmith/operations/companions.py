@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tunesmith.core.boosters import BoostRecipe
 from tunesmith.core.companions import JointRecipe
 from tunesmith.core.errors import SpecError
 from tunesmith.model.backbones import Backbone
@@ -95,7 +96,8 @@ def prepare_beside(spec: FitSpec, session: Session, backbone: Backbone, tokens: 
     for name, other in spec.also.items():
         fields = ("data", "task", "column", "valid", "test")
         own = {field: getattr(other, field) for field in fields}
-        alone = spec.model_copy(update={**own, "joint": None, "also": {}})
+        own |= {"joint": None, "also": {}, "boost": BoostRecipe()}
+        alone = spec.model_copy(update=own)
         others[name] = Other(alone, prepare_sound(alone, session, tokens=tokens), other.weight)
     text = None if spec.joint is None else _read_text(spec, spec.joint, session, backbone)
     return Beside(others, text)

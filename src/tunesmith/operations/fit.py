@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
+from tunesmith.core.boosters import BoostRecipe, by_names
 from tunesmith.core.companions import JointRecipe, OtherTask
 from tunesmith.core.data_spec import Language, OptionalPathText, RowsSpec
 from tunesmith.core.measures import Measure
@@ -37,6 +38,12 @@ class FitSpec(RowsSpec):
 
     training: TrainingRecipe = TrainingRecipe()
     """How the loop trains."""
+
+    boost: Annotated[BoostRecipe, BeforeValidator(by_names)] = Field(
+        BoostRecipe(), json_schema_extra={"by_names": True}
+    )
+    """What is added to training: fgm, pgd, freelb, r_drop, mixup, focal, supervised_contrastive,
+    balanced_sampling, ema, swa; several with commas."""
 
     joint: JointRecipe | None = None
     """Text without labels that is learned beside the task; none learns the task alone."""

@@ -22,6 +22,7 @@ from tunesmith.model.heads.generate import Writer, keep_decoding
 from tunesmith.model.heads.recommend import new_recommender
 from tunesmith.model.pretraining.writers import suit_attention
 from tunesmith.model.sharing import share_encoder
+from tunesmith.operations.boosters import FROZEN, refuse_boosters
 from tunesmith.operations.companions import (
     Beside,
     prepare_beside,
@@ -69,9 +70,6 @@ MEASURED_ON_VALID = (
     "Measured on the validation rows; the main task's chose the checkpoint. "
     "On other rows: tunesmith evaluate {bundle} TEST, or --set split.test=0.1"
 )
-FROZEN = ("probe", "extractive", "zero-shot")
-"""Methods that fit a head and nothing below it."""
-
 MAIN = "bundle"
 """The folder of the main task's bundle; those of other tasks stand in `bundles/`."""
 
@@ -95,8 +93,10 @@ def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
     spec = with_own_training(spec.model_copy(update={"out": str(out)}))
     cache = session.workspace.tokens if spec.training.token_cache else None
     refuse_contradictions(spec)
+    refuse_boosters(spec)
     tokens = Tokens(session.emit, cache)
     prepared = prepare_sound(spec, session, tokens=tokens)
+    refuse_boosters(spec, prepared.task)
     beside = prepare_beside(spec, session, prepared.backbone, tokens)
     _open_folder(spec, session, prepared, beside)
     with removed_if_unstarted(out), threads(spec.training.threads) as count:
@@ -182,6 +182,7 @@ def make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: str
         emit=session.emit,
         recommend=spec.recommend,
         delta=delta,
+        boost=spec.boost,
     )
 
 

@@ -1,7 +1,7 @@
 """The state of a training loop as safetensors and JSON, so that a killed run continues bit for bit.
 
-Saved: weights, optimiser moments, schedule, random generators and the loop's position. Never
-pickled.
+Saved: weights, optimiser moments, schedule, random generators and the loop's position; where an
+average stands in for the weights, it is saved as them and they beside it. Never pickled.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tunesmith.stages.tune.loop import Position, Tuning
 from tunesmith.store.atomic import new_folder
 
 FORMAT_VERSION = 1
+AVERAGE = "average.safetensors"
 
 
 def save_checkpoint(folder: Path, tuning: Tuning, progress: dict[str, Any]) -> None:
@@ -49,6 +50,8 @@ def save_checkpoint(folder: Path, tuning: Tuning, progress: dict[str, Any]) -> N
         }
         save_file(weights, fresh / "weights.safetensors")
         save_file({**moments, **_generators()}, fresh / "optimizer.safetensors")
+        if tuning.average is not None:
+            save_file(tuning.average.tensors(), fresh / AVERAGE)
         (fresh / "state.json").write_text(json.dumps(state), encoding="utf-8")
 
 
@@ -66,6 +69,8 @@ def load_checkpoint(folder: Path, tuning: Tuning) -> dict[str, Any]:
             if not key.startswith("random."):
                 index, name = key.split(".", 1)
                 moments.setdefault(int(index), {})[name] = value
+        if tuning.average is not None:
+            tuning.average.restore(load_file(folder / AVERAGE))
         tuning.optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
         tuning.schedule.load_state_dict({**tuning.schedule.state_dict(), **state["schedule"]})
         torch.set_rng_state(tensors["random.cpu"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from tunesmith.model.packing import plan_packed, why_unpacked
 from tunesmith.model.sharing import Together
 from tunesmith.runtime.engine import window_vectors
 from tunesmith.stages.tune.adalora import move_ranks
+from tunesmith.stages.tune.boosters import boost_feed, boost_tuning
 from tunesmith.stages.tune.companions import Stream, join_feeds, text_weight
 from tunesmith.stages.tune.frozen import freeze_layers
 from tunesmith.stages.tune.job import (
@@ -74,7 +76,9 @@ def fit_full(job: Job, method: Full) -> Fitted:
             _start_head(each)
         if started:
             fitted.reasons.append(HEAD_START)
-    fitted = run_watched(_prepare(job, model), watch, fitted)
+    with ExitStack() as hooks:
+        fitted = run_watched(_prepare(job, model, hooks), watch, fitted)
+    fitted.reasons += [f"boosters: {', '.join(job.boost.names)}"] if job.boost.chosen else []
     fitted.reasons += _losses_beside(fitted, job)
     return fitted
 
@@ -94,10 +98,11 @@ def _losses_beside(fitted: Fitted, job: Job) -> list[str]:
     ]
 
 
-def _prepare(job: Job, model: Any) -> Tuning:
+def _prepare(job: Job, model: Any, hooks: ExitStack) -> Tuning:
+    """Return the run at its beginning; `hooks` ends what boosters do to the model."""
     is_on_cpu = job.engine.device.type == "cpu"
     accelerator = Accelerator(cpu=is_on_cpu)
-    feed = _feed(job)
+    feed = boost_feed(_feed(job), job, hooks)
     if job.companions:
         streams = [_stream(companion, job) for companion in job.companions]
         feed = join_feeds(feed, streams, job.recipe, processes=accelerator.num_processes)
@@ -108,6 +113,7 @@ def _prepare(job: Job, model: Any) -> Tuning:
     )
     if job.delta is not None and job.delta.tuner is not None:
         move_ranks(tuning, job.delta)
+    boost_tuning(tuning, job, hooks)
     return tuning
 
 
@@ -203,7 +209,8 @@ def _objective(job: Job) -> Objective:
             )
         weights = _balanced_weights(targets, len(job.task.outputs())).to(job.engine.device)
     make = binary_cross_entropy if is_multilabel else cross_entropy
-    return make(label_smoothing=job.recipe.label_smoothing, class_weights=weights)
+    gamma = job.boost.focal.gamma if job.boost.focal is not None else 0.0
+    return make(label_smoothing=job.recipe.label_smoothing, class_weights=weights, gamma=gamma)
 
 
 def _balanced_weights(targets: np.ndarray, outputs: int) -> torch.Tensor:

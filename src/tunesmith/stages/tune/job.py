@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from tunesmith.core.boosters import BoostRecipe
 from tunesmith.core.companions import JointRecipe
 from tunesmith.core.events import Event
 from tunesmith.core.recipe import RecommendRecipe, TrainingRecipe
@@ -42,6 +43,7 @@ class Job:
     recommend: RecommendRecipe = RecommendRecipe()
     companions: tuple[Companion, ...] = ()
     delta: Delta | None = None
+    boost: BoostRecipe = BoostRecipe()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -46,13 +46,77 @@ class Feed:
     names: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One batch of a step that `count` batches make together, to be read once or several times."""
+
+    tuning: Tuning
+    batch: Batch
+    count: int
+
+    def losses(self) -> torch.Tensor:
+        """Return its part of the step's loss, or (K,) of the losses by name: one forward pass."""
+        tuning = self.tuning
+        with autocast(tuning.accelerator.device, tuning.precision):
+            outputs = tuning.model(self.batch)
+        return tuning.feed.objective(outputs, self.batch) / self.count
+
+    def total(self, losses: torch.Tensor) -> torch.Tensor:
+        """Return the one loss that is minimised."""
+        return (losses * self.batch["weights"]).sum() if self.tuning.feed.names else losses
+
+    def backward(self, losses: torch.Tensor) -> None:
+        """Add the gradients of `losses` to those of the step."""
+        self.tuning.accelerator.backward(self.total(losses))
+
+    def look(self, inputs: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Return the gradient by what `inputs` gives after a pass; those of the step stay."""
+        with self.tuning.accelerator.no_sync(self.tuning.model):
+            losses = self.losses()
+            return torch.autograd.grad(self.total(losses), inputs())[0]
+
+
+Learn: TypeAlias = Callable[[Lesson], torch.Tensor]
+"""From a batch, whose gradients are added to the step's, to its losses without a graph."""
+
+
+def learn_once(lesson: Lesson) -> torch.Tensor:
+    """Read a batch once and return its losses."""
+    losses = lesson.losses()
+    lesson.backward(losses)
+    return losses.detach()
+
+
+class Average(Protocol):
+    """What stands in for the trained weights while they are validated and saved."""
+
+    def after_step(self, done: float) -> None:
+        """Take in the weights of a step; `done` is the share of training behind it."""
+
+    def enter(self) -> None:
+        """Put the average into the model; training must not go on before it leaves."""
+
+    def leave(self) -> None:
+        """Put the trained weights back, bit for bit."""
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return what a checkpoint needs beside the average, which it saves as the weights."""
+
+    def restore(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take over what `tensors` gave, with the average in the model, and put the others there.
+
+        Raises `KeyError` where a tensor is missing.
+        """
+
+
 @dataclass(slots=True)
 class Tuning:
     """Everything the loop turns.
 
-    What a checkpoint must bring back is `model`, `optimizer`, `schedule` and `position`.
-    `feed.plan(epoch)` lists the batches of an epoch, the same ones each time it is asked.
-    `after_step` is called with the step's number while its gradients are still there.
+    What a checkpoint must bring back is `model`, `optimizer`, `schedule`, `position` and, where
+    there is one, `average`. `feed.plan(epoch)` lists the batches of an epoch, the same ones each
+    time it is asked. `learn` takes a batch's gradients and returns its loss. `after_step` is called
+    with the step's number while its gradients are still there.
     """
 
     model: Any
@@ -65,6 +129,8 @@ class Tuning:
     total_steps: int
     position: Position
     after_step: Callable[[int], None] | None = None
+    learn: Learn = learn_once
+    average: Average | None = None
 
 
 def train(tuning: Tuning) -> Iterator[Step]:
@@ -110,12 +176,9 @@ def _optimise(tuning: Tuning, group: Sequence[Any]) -> tuple[float, int, dict[st
     parts = dict.fromkeys(feed.names, 0.0)
     for numbers in group:
         batch = move(feed.load(numbers), tuning.accelerator.device)
-        with autocast(tuning.accelerator.device, tuning.precision):
-            outputs = tuning.model(batch)
-        losses = feed.objective(outputs, batch) / len(group)
-        loss = (losses * batch["weights"]).sum() if feed.names else losses
-        tuning.accelerator.backward(loss)
-        total += float(loss.detach())
+        lesson = Lesson(tuning, batch, len(group))
+        losses = tuning.learn(lesson)
+        total += float(lesson.total(losses))
         tokens += count_tokens(batch)
         if feed.names:
             for name, part in zip(feed.names, losses.tolist(), strict=True):
@@ -128,8 +191,11 @@ def _optimise(tuning: Tuning, group: Sequence[Any]) -> tuple[float, int, dict[st
     if tuning.recipe.max_grad_norm:
         _clip(tuning)
     tuning.optimizer.step()
+    step = tuning.position.step + 1
     if tuning.after_step is not None:
-        tuning.after_step(tuning.position.step + 1)
+        tuning.after_step(step)
+    if tuning.average is not None:
+        tuning.average.after_step(step / tuning.total_steps)
     tuning.schedule.step()
     tuning.optimizer.zero_grad(set_to_none=True)
     return total, tokens, parts

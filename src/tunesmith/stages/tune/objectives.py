@@ -17,14 +17,17 @@ Objective: TypeAlias = Callable[[Any, Batch], torch.Tensor]
 
 
 def cross_entropy(
-    *, label_smoothing: float = 0.0, class_weights: torch.Tensor | None = None
+    *,
+    label_smoothing: float = 0.0,
+    class_weights: torch.Tensor | None = None,
+    gamma: float = 0.0,
 ) -> Objective:
     """Return softmax cross-entropy over (N, C) logits and `targets` (N,).
 
     Its mean is weighted by `shares` (N,) where the batch has them, so the windows of a long text
-    count as one row. `class_weights` is (C,).
+    count as one row. `class_weights` is (C,). A `gamma` above 0 makes it the focal loss.
 
-    Source: label smoothing of Szegedy et al. 2016, the equation in §7.
+    Source: label smoothing of Szegedy et al. 2016, the equation in §7; Lin et al. 2017, eq. 5.
     """
 
     def objective(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -35,19 +38,25 @@ def cross_entropy(
             label_smoothing=label_smoothing,
             reduction="none",
         )
-        return _weighted_mean(losses, batch)
+        if gamma:
+            right = logits.log_softmax(dim=-1).gather(1, batch["targets"].unsqueeze(1)).squeeze(1)
+            losses = losses * _focus(right, gamma)
+        return weighted_mean(losses, batch)
 
     return objective
 
 
 def binary_cross_entropy(
-    *, label_smoothing: float = 0.0, class_weights: torch.Tensor | None = None
+    *,
+    label_smoothing: float = 0.0,
+    class_weights: torch.Tensor | None = None,
+    gamma: float = 0.0,
 ) -> Objective:
     """Return sigmoid cross-entropy over (N, C) logits and 0/1 `targets` (N, C).
 
     It is averaged over labels, then over rows, weighted by `shares` (N,) where the batch has them.
     `class_weights` (C,) weigh the positive side of each label; smoothing moves targets towards one
-    half.
+    half. A `gamma` above 0 makes it the focal loss (Lin et al. 2017, eq. 5).
     """
 
     def objective(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -55,9 +64,17 @@ def binary_cross_entropy(
         losses = functional.binary_cross_entropy_with_logits(
             logits, targets, pos_weight=class_weights, reduction="none"
         )
-        return _weighted_mean(losses.mean(dim=-1), batch)
+        if gamma:
+            sign = 2 * batch["targets"] - 1
+            losses = losses * _focus(functional.logsigmoid(sign * logits), gamma)
+        return weighted_mean(losses.mean(dim=-1), batch)
 
     return objective
+
+
+def _focus(log_probabilities: torch.Tensor, gamma: float) -> torch.Tensor:
+    """Return (1 - p)^γ for what the right answers have; its slope stays finite at p = 1."""
+    return (-torch.expm1(log_probabilities)).clamp(min=1e-6) ** gamma
 
 
 def stretch_cross_entropy() -> Objective:
@@ -155,7 +172,8 @@ def _row_targets(batch: Batch) -> torch.Tensor:
     return found
 
 
-def _weighted_mean(losses: torch.Tensor, batch: Batch) -> torch.Tensor:
+def weighted_mean(losses: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Return the mean of (N,) losses, weighted by `shares` (N,) where the batch has them."""
     if "shares" not in batch:
         return losses.mean()
     return (losses * batch["shares"]).sum() / batch["shares"].sum()

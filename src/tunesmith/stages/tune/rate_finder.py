@@ -98,6 +98,7 @@ def sweep_rates(
         schedule=schedule,
         total_steps=SWEEP_STEPS,
         position=Position(),
+        average=None,
     )
     losses: list[float] = []
     with _restored(tuning), contextlib.suppress(ResourceError):  # a loss beyond all numbers

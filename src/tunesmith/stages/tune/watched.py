@@ -14,6 +14,7 @@ from accelerate import Accelerator
 
 from tunesmith.core.events import Event, Said, Step, Validated
 from tunesmith.core.recipe import TrainingRecipe
+from tunesmith.stages.tune.boosters.averages import stood_in
 from tunesmith.stages.tune.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from tunesmith.stages.tune.job import Fitted
 from tunesmith.stages.tune.loop import Feed, Position, Tuning, steps_per_epoch, train
@@ -105,7 +106,7 @@ def _turn(tuning: Tuning, watch: Watch, fitted: Fitted) -> None:
         scheduled = step.index % interval == 0 if interval else validated
         if not validated and not scheduled:
             continue
-        with averaged(tuning.optimizer):
+        with averaged(tuning.optimizer), stood_in(tuning.average):
             if validated:
                 _validate(watch, fitted, step.index)
             if scheduled or fitted.best_step == step.index or step.index == tuning.total_steps:
