@@ -29,6 +29,12 @@ from tunesmith.operations.companions import (
     text_companion,
 )
 from tunesmith.operations.deltas import attach_delta, settle_delta, with_own_rate
+from tunesmith.operations.enriching import (
+    enrich,
+    enriching_fingerprints,
+    refuse_enriching,
+    taught_by_others,
+)
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.plain_notes import plain_note
 from tunesmith.operations.preparing import Prepared, prepare_sound
@@ -91,6 +97,7 @@ def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
     spec = with_own_rate(spec.model_copy(update={"out": str(out)}))
     cache = session.workspace.tokens if spec.training.token_cache else None
     refuse_contradictions(spec)
+    refuse_enriching(spec)
     tokens = Tokens(session.emit, cache)
     prepared = prepare_sound(spec, session, tokens=tokens)
     beside = prepare_beside(spec, session, prepared.backbone, tokens)
@@ -113,7 +120,7 @@ def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
 def _open_folder(spec: FitSpec, session: Session, prepared: Prepared, beside: Beside) -> None:
     settings = spec.model_dump(mode="json", exclude={"resume", "overwrite"})
     facts = {
-        "data": {**prepared.fingerprints, **beside.fingerprints},
+        "data": {**prepared.fingerprints, **beside.fingerprints, **enriching_fingerprints(spec)},
         "model": prepared.backbone.card.sha256,
         "device": str(session.device),
         "packages": package_versions(),
@@ -129,10 +136,12 @@ def _tune(
     reasons = (str(precision), f"{session.device}, {thread_count} threads")
     for reason in reasons:
         session.emit(Said(reason))
+    rich = enrich(spec, session, prepared)
     torch.manual_seed(spec.seed)
     folder = Path(spec.folder, "tensorboard")
     with tracked(session.emit, tracker=spec.training.track, folder=folder) as emit:
-        job = replace(_make_job(spec, session, prepared, precision.value), emit=emit)
+        job = replace(_make_job(spec, session, rich.prepared, precision.value), emit=emit)
+        job = replace(job, soft_targets=taught_by_others(spec, session, job))
         others = []
         for name, other in beside.others.items():
             own = _make_job(other.spec, session, other.prepared, precision.value)
@@ -143,7 +152,7 @@ def _tune(
             companions += (text_companion(spec, beside.text, job.model),)
         job = replace(job, companions=companions)
         fitted = fit_method(job, spec.method)
-    tuned = [_settled(Tuned(spec, prepared, job, fitted, reasons))]
+    tuned = [_settled(Tuned(spec, prepared, job, fitted, (*reasons, *rich.reasons)))]
     for companion, other in zip(others, beside.others.values(), strict=True):
         own_fitted = conclude(companion.job, fitted.of(companion.name))
         own_tuned = Tuned(other.spec, other.prepared, companion.job, own_fitted, reasons)

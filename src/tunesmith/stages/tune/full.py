@@ -20,6 +20,7 @@ from tunesmith.model.sharing import Together
 from tunesmith.runtime.engine import window_vectors
 from tunesmith.stages.tune.adalora import move_ranks
 from tunesmith.stages.tune.companions import Stream, join_feeds, text_weight
+from tunesmith.stages.tune.distilling import with_teachers
 from tunesmith.stages.tune.frozen import freeze_layers
 from tunesmith.stages.tune.job import (
     Companion,
@@ -76,6 +77,8 @@ def fit_full(job: Job, method: Full) -> Fitted:
             fitted.reasons.append(HEAD_START)
     fitted = run_watched(_prepare(job, model), watch, fitted)
     fitted.reasons += _losses_beside(fitted, job)
+    if job.soft_targets is not None:
+        fitted.reasons.append(job.soft_targets.sentence)
     return fitted
 
 
@@ -97,7 +100,7 @@ def _losses_beside(fitted: Fitted, job: Job) -> list[str]:
 def _prepare(job: Job, model: Any) -> Tuning:
     is_on_cpu = job.engine.device.type == "cpu"
     accelerator = Accelerator(cpu=is_on_cpu)
-    feed = _feed(job)
+    feed = with_teachers(_feed(job), job.train, job.soft_targets)
     if job.companions:
         streams = [_stream(companion, job) for companion in job.companions]
         feed = join_feeds(feed, streams, job.recipe, processes=accelerator.num_processes)

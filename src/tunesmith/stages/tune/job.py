@@ -16,6 +16,7 @@ from tunesmith.model.heads import HeadModel
 from tunesmith.model.pretraining import TextModel
 from tunesmith.runtime.engine import Engine, score_windows
 from tunesmith.runtime.writing import mean_log_probability
+from tunesmith.stages.tune.distilling import SoftTargets
 from tunesmith.stages.tune.pretraining.windows import TextWindows
 from tunesmith.stages.tune.rows import Rows
 from tunesmith.tasks.task import Task
@@ -27,6 +28,7 @@ class Job:
 
     `out` is the run's folder, where checkpoints go. `companions` are learned beside the task; their
     networks share the encoder of `model`. `delta` is what is learned where the backbone stays.
+    `soft_targets` is what teachers say of the training rows.
     """
 
     model: HeadModel
@@ -42,6 +44,7 @@ class Job:
     recommend: RecommendRecipe = RecommendRecipe()
     companions: tuple[Companion, ...] = ()
     delta: Delta | None = None
+    soft_targets: SoftTargets | None = None
 
 
 @dataclass(frozen=True, slots=True)

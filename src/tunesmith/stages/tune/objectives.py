@@ -35,7 +35,7 @@ def cross_entropy(
             label_smoothing=label_smoothing,
             reduction="none",
         )
-        return _weighted_mean(losses, batch)
+        return weighted_mean(losses, batch)
 
     return objective
 
@@ -55,7 +55,7 @@ def binary_cross_entropy(
         losses = functional.binary_cross_entropy_with_logits(
             logits, targets, pos_weight=class_weights, reduction="none"
         )
-        return _weighted_mean(losses.mean(dim=-1), batch)
+        return weighted_mean(losses.mean(dim=-1), batch)
 
     return objective
 
@@ -133,7 +133,8 @@ def _row_targets(batch: Batch) -> torch.Tensor:
     return found
 
 
-def _weighted_mean(losses: torch.Tensor, batch: Batch) -> torch.Tensor:
+def weighted_mean(losses: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Return the mean of (N,) losses, weighted by `shares` (N,) where the batch has them."""
     if "shares" not in batch:
         return losses.mean()
     return (losses * batch["shares"]).sum() / batch["shares"].sum()
