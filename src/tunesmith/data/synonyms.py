@@ -107,15 +107,11 @@ def _read_json(line: Line, name: str) -> tuple[str, list[str]] | BadRow:
     if not isinstance(fields, dict):
         return _bad(line, name, must)
     word, synonyms = fields.get("word"), fields.get("synonyms")
-    if not _is_word(word) or not isinstance(synonyms, list) or not synonyms:
+    texts: list[Any] = [word, *synonyms] if isinstance(synonyms, list) else []
+    words = [text.strip() for text in texts if isinstance(text, str) and text.strip()]
+    if len(words) < max(2, len(texts)):
         return _bad(line, name, must)
-    if not all(map(_is_word, synonyms)):
-        return _bad(line, name, must)
-    return word.strip(), [synonym.strip() for synonym in synonyms]
-
-
-def _is_word(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+    return words[0], words[1:]
 
 
 def _bad(line: Line, name: str, must: str) -> BadRow:

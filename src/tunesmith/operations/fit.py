@@ -139,6 +139,10 @@ class FitResult:
 
 def run(spec: FitSpec, session: Session) -> FitResult:
     """Check the rows, tune, measure, and write the bundle."""
+    if spec.ensemble is not None:
+        from tunesmith.operations.ensembles import fit_ensemble
+
+        return fit_ensemble(spec, session)
     from tunesmith.operations.fitting import fit_bundle
 
     return fit_bundle(spec, session)

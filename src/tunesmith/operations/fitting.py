@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
     tokens = Tokens(session.emit, cache)
     prepared = prepare_sound(spec, session, tokens=tokens)
     beside = prepare_beside(spec, session, prepared.backbone, tokens)
-    _open_folder(spec, session, prepared, beside)
+    open_folder(spec, session, prepared, beside.fingerprints)
     with removed_if_unstarted(out), threads(spec.training.threads) as count:
         tuned, *others = _tune(spec, session, prepared, beside, thread_count=count)
         also = {
@@ -112,15 +113,18 @@ def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
         bundle=bundle.path,
         report=bundle.report,
         seconds=time.perf_counter() - started,
-        next_commands=_next_commands(bundle, prepared),
+        next_commands=next_commands(bundle, prepared),
         also={name: (each.path, each.report) for name, each in also.items()},
     )
 
 
-def _open_folder(spec: FitSpec, session: Session, prepared: Prepared, beside: Beside) -> None:
+def open_folder(
+    spec: FitSpec, session: Session, prepared: Prepared, more: Mapping[str, Any]
+) -> None:
+    """Make the run's folder ready; `more` are fingerprints beside those of the rows."""
     settings = spec.model_dump(mode="json", exclude={"resume", "overwrite"})
     facts = {
-        "data": {**prepared.fingerprints, **beside.fingerprints, **enriching_fingerprints(spec)},
+        "data": {**prepared.fingerprints, **more, **enriching_fingerprints(spec)},
         "model": prepared.backbone.card.sha256,
         "device": str(session.device),
         "packages": package_versions(),
@@ -350,7 +354,8 @@ def _background(tuned: Tuned, *, split: str, notes: list[str]) -> Background:
     )
 
 
-def _next_commands(bundle: Bundle, prepared: Prepared) -> tuple[str, ...]:
+def next_commands(bundle: Bundle, prepared: Prepared) -> tuple[str, ...]:
+    """Return what a user may type once the bundle stands there."""
     sample = (prepared.splits.test or prepared.splits.valid)[0].inputs
     fields = prepared.task.input_fields(sample)
     text = json.dumps(sample.text[:60], ensure_ascii=False).replace("$", "\\$").replace("`", "\\`")
