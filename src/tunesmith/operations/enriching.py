@@ -1,24 +1,27 @@
-"""What `fit` learns from beyond the labels of its rows: changed copies, and teachers' answers.
+"""What `fit` learns from beyond its labelled rows: copies, rows labelled by it, teachers.
 
 Rows that validate or test are left as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tunesmith.core.augmentation import BackTranslation, Eda, MaskedWords
-from tunesmith.core.errors import SpecError
-from tunesmith.core.events import Said
+from tunesmith.core.errors import DataError, Problem, SpecError
+from tunesmith.core.events import Said, Warned
 from tunesmith.core.examples import Example
+from tunesmith.core.self_training import SelfTrainingRecipe
+from tunesmith.data.examples import read_examples
 from tunesmith.data.sources import find_file
 from tunesmith.data.splits import Splits
 from tunesmith.data.spool import JoinedExamples, keep_examples
 from tunesmith.model.sources import find_model, hash_file
 from tunesmith.operations.fit import FitSpec
-from tunesmith.operations.preparing import Prepared
+from tunesmith.operations.preparing import Prepared, split_seed
+from tunesmith.operations.reading import with_columns
 from tunesmith.operations.tokens import Tokens, read_splits
 from tunesmith.runtime.loading import load_engine
 from tunesmith.session import Session
@@ -30,10 +33,16 @@ from tunesmith.stages.tune.augmenting import (
 )
 from tunesmith.stages.tune.distilling import SoftTargets, ask_teachers, order_of_outputs
 from tunesmith.stages.tune.job import Job
+from tunesmith.stages.tune.self_labelling import SELF_LABELLED, Labelled, label_rows
 from tunesmith.store.bundles import read_bundle
+from tunesmith.store.run_folder import LOCK, RESULTS
 
 LOOPLESS = ("probe", "extractive", "zero-shot")
 """Methods that turn no loop, whose loss nobody else can join."""
+
+
+TEACHER = "teacher"
+"""The folder, within a run's, of the run that tuned its teacher."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,14 @@ def refuse_enriching(spec: FitSpec) -> None:
                 "`augmentation` copies rows with their labels; `--method zero-shot` reads none",
                 hint="leave out `augmentation`",
             )
+    if spec.self_training is not None and (
+        spec.task not in SELF_LABELLED or spec.method.name == "zero-shot"
+    ):
+        raise SpecError(
+            f"`self_training` learns labels of {', '.join(SELF_LABELLED)}; "
+            f"got {spec.task} by {spec.method.name}",
+            hint="leave out `self_training`",
+        )
     if spec.distillation is not None and spec.method.name in LOOPLESS:
         raise SpecError(
             "`distillation` joins the loss of a training loop; "
@@ -74,23 +91,38 @@ def enriching_fingerprints(spec: FitSpec) -> dict[str, Any]:
             found["augmentation"] = find_model(name, revision=revision).sha256
         case BackTranslation(there=there, back=back):
             found["augmentation"] = [_fingerprint(path) for path in (there, back)]
+    if spec.self_training is not None:
+        found["self_training"] = hash_file(find_file(spec.self_training.data))
     if spec.distillation is not None:
         found["distillation"] = [_fingerprint(path) for path in spec.distillation.teacher]
     return found
 
 
-def enrich(spec: FitSpec, session: Session, prepared: Prepared) -> Enriched:
-    """Return `prepared` with the training rows that were asked for beside its own."""
-    if spec.augmentation is None:
+def enrich(
+    spec: FitSpec, session: Session, prepared: Prepared, *, tune: Callable[[FitSpec, Session], Any]
+) -> Enriched:
+    """Return `prepared` with the training rows that were asked for beside its own.
+
+    Rows that a teacher labels come first, tuned by `tune`; then copies of all.
+    """
+    train, reasons = prepared.splits.train, []
+    if spec.self_training is not None:
+        labelled = _self_labelled(spec, spec.self_training, session, prepared, tune=tune)
+        train = JoinedExamples([train, labelled.examples])
+        reasons.append(labelled.sentence(spec.self_training))
+    if spec.augmentation is not None:
+        recipe, tally = spec.augmentation, Tally()
+        augmenter = make_augmenter(recipe, train, device=session.device, emit=session.emit)
+        copies = keep_examples(
+            make_copies(train, augmenter, copies=recipe.copies, seed=spec.seed, tally=tally)
+        )
+        train = JoinedExamples([train, copies])
+        reasons.append(tally.sentence(recipe.name))
+    for reason in reasons:
+        session.emit(Said(reason))
+    if not reasons:
         return Enriched(prepared)
-    recipe, train, tally = spec.augmentation, prepared.splits.train, Tally()
-    augmenter = make_augmenter(recipe, train, device=session.device, emit=session.emit)
-    copies = keep_examples(
-        make_copies(train, augmenter, copies=recipe.copies, seed=spec.seed, tally=tally)
-    )
-    reason = tally.sentence(recipe.name)
-    session.emit(Said(reason))
-    return Enriched(_with_rows(spec, session, prepared, copies), (reason,))
+    return Enriched(_with_train(spec, session, prepared, train), tuple(reasons))
 
 
 def taught_by_others(spec: FitSpec, session: Session, job: Job) -> SoftTargets | None:
@@ -111,11 +143,59 @@ def taught_by_others(spec: FitSpec, session: Session, job: Job) -> SoftTargets |
     return soft
 
 
-def _with_rows(
-    spec: FitSpec, session: Session, prepared: Prepared, more: Sequence[Example]
+def _self_labelled(
+    spec: FitSpec,
+    recipe: SelfTrainingRecipe,
+    session: Session,
+    prepared: Prepared,
+    *,
+    tune: Callable[[FitSpec, Session], Any],
+) -> Labelled:
+    """Return rows that a teacher labelled: the one in `teacher/` of the run, or one tuned now.
+
+    The teacher is tuned as its student, by one round less. Raises `DataError` where there are no
+    rows, and `SpecError` where the task's answers have no probability.
+    """
+    if getattr(prepared.task, "scale", None) is not None:
+        raise SpecError(
+            "`self_training` needs labels, whose probability says how sure a teacher is; "
+            "these rows have scores",
+            hint="leave out `self_training`",
+        )
+    task = with_columns(prepared.task, {**spec.column, **recipe.column})
+    rows = read_examples(recipe.data, task, require_gold=False)
+    if not rows:
+        raise DataError(
+            Problem("a file of rows without labels must hold some", "none", recipe.data),
+            hint="name a file with one text a line, or rows with the columns of the task",
+        )
+    rounds = recipe.rounds - 1
+    before = recipe.model_copy(update={"rounds": rounds}) if rounds else None
+    out = spec.folder / TEACHER
+    alone: dict[str, Any] = {
+        "self_training": before,
+        "also": {},
+        "out": str(out),
+        "overwrite": False,
+    }
+    split = spec.split.model_copy(update={"seed": split_seed(spec)})
+    if not (out / RESULTS["fit"]).exists():
+        session.emit(Said(f"tuning the teacher of student {recipe.rounds}"))
+        resume = (out / LOCK).is_file()
+        tune(spec.model_copy(update={**alone, "split": split, "resume": resume}), session)
+    engine = load_engine(read_bundle(out), device=session.device)
+    splits = prepared.splits
+    known = JoinedExamples([splits.train, splits.valid, splits.test])
+    labelled = label_rows(engine, rows, recipe, known=known, emit=session.emit)
+    if not labelled.examples:
+        session.emit(Warned("self-training: the teacher is sure enough of no row"))
+    return labelled
+
+
+def _with_train(
+    spec: FitSpec, session: Session, prepared: Prepared, train: Sequence[Example]
 ) -> Prepared:
-    """Return `prepared` with more training rows behind its own, encoded."""
-    train = JoinedExamples([prepared.splits.train, more])
+    """Return `prepared` with other training rows, encoded."""
     cache = session.workspace.tokens if spec.training.token_cache else None
     tokens = Tokens(session.emit, cache)
     read = read_splits(Splits(train), prepared.backbone, prepared.reading, tokens=tokens)

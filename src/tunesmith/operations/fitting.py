@@ -140,7 +140,7 @@ def _tune(
     reasons = (str(precision), f"{session.device}, {thread_count} threads")
     for reason in reasons:
         session.emit(Said(reason))
-    rich = enrich(spec, session, prepared)
+    rich = enrich(spec, session, prepared, tune=fit_bundle)
     torch.manual_seed(spec.seed)
     folder = Path(spec.folder, "tensorboard")
     with tracked(session.emit, tracker=spec.training.track, folder=folder) as emit:
