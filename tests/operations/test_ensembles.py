@@ -125,7 +125,7 @@ def test_soup_has_the_mean_of_all_weights_and_is_one_ordinary_model(
 
 
 def test_folds_are_measured_by_members_that_did_not_learn_them(tiny_model, tiny_rows, tmp_path):
-    result = fit(tiny_rows, tiny_model, tmp_path / "run", method="probe", ensemble={"folds": 3})
+    result = fit(tiny_rows, tiny_model, tmp_path / "run", ensemble={"folds": 3})
     assert result.report["data"]["split"] == "out of fold"
     assert result.report["data"]["rows"] == 60
     assert any("out of fold" in note for note in result.report["notes"])
@@ -193,14 +193,28 @@ def test_members_that_are_done_are_not_tuned_again(tiny_model, tiny_rows, tmp_pa
 def test_failing_member_leaves_those_that_are_done(tiny_model, tiny_rows, tmp_path):
     recipes = [{"method": "probe"}, {"training.freeze_layers": 99}]
     with pytest.raises(SpecError, match="freeze_layers"):
-        fit(tiny_rows, tiny_model, tmp_path / "run", ensemble={"recipes": recipes})
+        fit(
+            tiny_rows,
+            tiny_model,
+            tmp_path / "run",
+            ensemble={"recipes": recipes},
+            split={"test": 0.2},
+        )
     assert (tmp_path / "run/members/0/bundle/bundle.json").is_file()
     assert not (tmp_path / "run/members/1").exists()
+
+
+def test_probe_that_learns_the_valid_rows_is_not_measured_on_them(tiny_model, tiny_rows, tmp_path):
+    recipes = [{"method": "full"}, {"method": "probe"}]
+    with pytest.raises(SpecError, match=r"must have test rows to be measured on.*member 1"):
+        fit(tiny_rows, tiny_model, tmp_path / "run", ensemble={"recipes": recipes})
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
     ("task", "settings", "found"),
     [
+        ("classification", {"ensemble": {"folds": 2}, "method": "probe"}, "would be equal"),
         ("qa", {"ensemble": {"seeds": 2}}, "got qa"),
         ("classification", {"ensemble": {"seeds": 2}, "method": "probe"}, "would be equal"),
         (
@@ -220,7 +234,7 @@ def test_failing_member_leaves_those_that_are_done(tiny_model, tiny_rows, tmp_pa
         ),
         ("classification", {"ensemble": {"recipes": [{"method": "lorra"}, {}]}}, "lorra"),
         ("classification", {"ensemble": {"recipes": [{"data": "x"}, {}]}}, "got data"),
-        ("classification", {"ensemble": {}}, "exactly one of seeds, folds and recipes"),
+        ("classification", {"ensemble": {}}, "exactly one of .*got none of them"),
         ("classification", {"ensemble": {"folds": 2, "join": "soup"}}, "a soup is made of seeds"),
     ],
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from tunesmith.core.spec import Part
 
@@ -46,13 +46,7 @@ class EnsembleRecipe(Part):
             )
         return recipes
 
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        """Ask for one of seeds, folds and recipes, and for seeds where weights are averaged."""
-        kinds = [name for name in ("seeds", "folds", "recipes") if getattr(self, name)]
-        if len(kinds) != 1:
-            found = " and ".join(kinds) or "none of them"
-            raise ValueError(f"exactly one of seeds, folds and recipes makes members; got {found}")
-        if self.join == "soup" and kinds != ["seeds"]:
-            raise ValueError(f"a soup is made of seeds; got {kinds[0]}")
-        return self
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What the members differ in, by the settings that were given; exactly one will do."""
+        return tuple(name for name in ("seeds", "folds", "recipes") if getattr(self, name))

@@ -6,8 +6,9 @@ This module reads; which words of a text are looked up is the affair of augmenta
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from tunesmith.core.errors import DataError, Problem
 from tunesmith.data.lines import Line, read_lines
 from tunesmith.data.rows import BadRow, ProblemLog, shell_path, shorten, show_line
 from tunesmith.data.sources import open_stream
+from tunesmith.measure.scripts import UNSPACED
 
 WORD_LISTS = Path(__file__).parent / "word_lists"
 USUAL = ("synonyms.en.tsv", "synonyms.zh.tsv")
 COMMENT = "#"
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json", ".jsonl.gz")
 
 
@@ -27,10 +30,17 @@ JSON_ENDINGS = (".jsonl", ".ndjson", ".json", ".jsonl.gz")
 class Synonyms:
     """What may stand for a word, by the word: case folded, white space made single.
 
-    A word may be several, such as `at once`; no word is its own synonym.
+    A word may be several, such as `at once`; no word is its own synonym. `longest` is how many
+    characters of unspaced scripts, or words between spaces, an entry has at most.
     """
 
     entries: Mapping[str, tuple[str, ...]]
+    longest: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Measure the longest entry."""
+        sizes = (len(_UNSPACED.sub(" x ", word).split()) for word in self.entries)
+        object.__setattr__(self, "longest", max(sizes, default=1))
 
     def __len__(self) -> int:
         """Return how many words there are."""

@@ -26,7 +26,7 @@ from tunesmith.operations.fitting import (
     open_folder,
     save_weights,
 )
-from tunesmith.operations.members import member_specs, refuse_ensemble
+from tunesmith.operations.members import member_specs, refuse_ensemble, refuse_leaks
 from tunesmith.operations.preparing import Prepared, prepare_sound, split_seed
 from tunesmith.operations.tokens import Tokens
 from tunesmith.runtime.canary import make_canary
@@ -76,6 +76,7 @@ def fit_ensemble(spec: FitSpec, session: Session) -> FitResult:
     refuse_ensemble(spec)
     specs = member_specs(spec)
     prepared = prepare_sound(spec, session, tokens=Tokens(session.emit, session.workspace.tokens))
+    refuse_leaks(specs, prepared)
     open_folder(spec, session, prepared, {})
     with removed_if_unstarted(spec.folder):
         members = [

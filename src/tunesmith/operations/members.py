@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tunesmith.core.ensemble import EnsembleRecipe
@@ -10,7 +11,7 @@ from tunesmith.core.methods import Full
 from tunesmith.core.spec import build_spec, set_path
 from tunesmith.model.deltas import BESIDE
 from tunesmith.operations.fit import FitSpec
-from tunesmith.operations.preparing import split_seed
+from tunesmith.operations.preparing import Prepared, split_seed
 from tunesmith.store.bundles import MEMBERS
 
 JOINED_TASKS = ("classification", "multilabel", "matching", "relation", "ner", "choice")
@@ -27,15 +28,23 @@ def refuse_ensemble(spec: FitSpec) -> None:
     """Raise `SpecError` with all that keeps the models of `spec` from being joined."""
     recipe = _recipe_of(spec)
     problems = []
+    if len(recipe.kinds) != 1:
+        problems.append(
+            "exactly one of `ensemble.seeds`, `ensemble.folds` and `ensemble.recipes` makes "
+            f"members; got {' and '.join(recipe.kinds) or 'none of them'}"
+        )
+    if recipe.join == "soup" and (recipe.folds or recipe.recipes):
+        problems.append(f"a soup is made of seeds; got {' and '.join(recipe.kinds)}")
     if spec.task not in JOINED_TASKS:
         problems.append(
             f"`ensemble` joins the answers of {', '.join(JOINED_TASKS)}; got {spec.task}"
         )
     if spec.also:
         problems.append("`ensemble` joins the models of one task; `also` has others")
-    if spec.method.name in SEEDLESS and recipe.seeds:
+    if spec.method.name in SEEDLESS and not recipe.recipes:
         problems.append(
-            f"`--method {spec.method.name}` draws nothing: members of other seeds would be equal"
+            f"`--method {spec.method.name}` draws nothing, and a probe learns from all rows in the "
+            "end: members of other seeds or folds would be equal"
         )
     if recipe.join == "soup":
         if spec.task not in SOUPED_TASKS or (spec.task == "ner" and spec.method.name != "full"):
@@ -51,7 +60,20 @@ def refuse_ensemble(spec: FitSpec) -> None:
     if spec.split.folds is not None:
         problems.append("`split.folds` makes one model of one fold; `ensemble` makes members")
     if problems:
-        raise SpecError(problems, hint="leave out `ensemble`, or --set ensemble.folds=5")
+        raise SpecError(
+            problems, hint="leave out `ensemble`, or take --set ensemble.seeds=3 by --method full"
+        )
+
+
+def refuse_leaks(specs: Sequence[FitSpec], prepared: Prepared) -> None:
+    """Raise `SpecError` where members would be measured together on rows that one learned from."""
+    probes = [number for number, spec in enumerate(specs) if spec.method.name == "probe"]
+    if probes and not prepared.splits.test:
+        raise SpecError(
+            "an ensemble with a probe, which learns from the valid rows in the end, must have test "
+            f"rows to be measured on; got none (member {probes[0]})",
+            hint="--set split.test=0.1, or --test FILE",
+        )
 
 
 def member_specs(spec: FitSpec) -> list[FitSpec]:

@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from tunesmith.data.synonyms import Synonyms
 from tunesmith.measure.scripts import UNSPACED
 
-LONGEST_WORD = 6
-"""Characters of an unspaced script, or Latin words, that one entry of a dictionary may have."""
-
 _LETTERS = rf"[^\W_{UNSPACED}]"
 _PIECE = re.compile(rf"[{UNSPACED}]|{_LETTERS}+(?:(?:['’.@:/&_-]|(?<=\d),(?=\d)){_LETTERS}+)*")
 
@@ -57,7 +54,7 @@ def find_words(text: str, synonyms: Synonyms) -> list[Word]:
     while place < len(pieces):
         start, last = pieces[place][0], place
         known: tuple[str, ...] = ()
-        for other in range(min(place + LONGEST_WORD, len(pieces)) - 1, place - 1, -1):
+        for other in range(min(place + synonyms.longest, len(pieces)) - 1, place - 1, -1):
             if known := synonyms.of(text[start : pieces[other][1]]):
                 last = other
                 break
