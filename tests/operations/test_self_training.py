@@ -71,9 +71,25 @@ def test_probe_is_taught_and_copies_are_made_of_what_was_taken(
         method="probe",
         augmentation="eda",
         self_training={"data": str(texts), "confidence": 0},
+        split={"test": 0.2},
     )
     assert ": 20 of 22 rows" in taken(result)
-    assert any("beside 74 training rows" in r for r in result.report["training"]["reasons"])
+    taught = result.report["data"]["train_rows"] + 20
+    assert any(f"beside {taught} training rows" in r for r in result.report["training"]["reasons"])
+
+
+def test_probe_that_teaches_the_valid_rows_needs_others_to_be_measured_on(
+    tiny_model, tiny_rows, texts, tmp_path
+):
+    with pytest.raises(SpecError, match="there must be test rows"):
+        fit(
+            tiny_rows,
+            tiny_model,
+            tmp_path / "run",
+            method="probe",
+            self_training={"data": str(texts)},
+        )
+    assert not (tmp_path / "run").exists()
 
 
 def test_stopped_student_goes_on_and_its_teacher_is_not_tuned_again(

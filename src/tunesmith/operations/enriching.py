@@ -154,13 +154,20 @@ def _self_labelled(
     """Return rows that a teacher labelled: the one in `teacher/` of the run, or one tuned now.
 
     The teacher is tuned as its student, by one round less. Raises `DataError` where there are no
-    rows, and `SpecError` where the task's answers have no probability.
+    rows, and `SpecError` where the task's answers have no probability, or where the student would
+    be measured on rows that its teacher learned.
     """
     if getattr(prepared.task, "scale", None) is not None:
         raise SpecError(
             "`self_training` needs labels, whose probability says how sure a teacher is; "
             "these rows have scores",
             hint="leave out `self_training`",
+        )
+    if spec.method.name == "probe" and not prepared.splits.test:
+        raise SpecError(
+            "a probe learns from the valid rows in the end, and would teach them to its student: "
+            "there must be test rows to measure on; got none",
+            hint="--set split.test=0.1, or --test FILE",
         )
     task = with_columns(prepared.task, {**spec.column, **recipe.column})
     rows = read_examples(recipe.data, task, require_gold=False)
