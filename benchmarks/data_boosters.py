@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from joint import summary
+from joint import interval, verdict
 from public_rows import DATA_SETS, write_rows
 from record import data_folder, measure_fields, tell
 
@@ -81,17 +81,23 @@ def main() -> None:
                 for name in _boosters(wanted):
                     values[name][seed] = _run(data, name, trial)
         for name, by_seed in values.items():
-            tell("data_boosters", data=data, booster=name, **_gain(by_seed, values.get(PLAIN, {})))
+            plain = {} if name == PLAIN else values.get(PLAIN, {})
+            tell("data_boosters", data=data, booster=name, **_gain(by_seed, plain))
 
 
 def _gain(values: Mapping[int, float], plain: Mapping[int, float]) -> dict[str, Any]:
     """Return mean, deviation and interval over seeds, and the same of the difference from plain."""
-    fields = summary(values, plain)
-    if "against task alone" in fields:
-        fields["against plain"] = fields.pop("against task alone")
-        differences = [values[seed] - plain[seed] for seed in sorted(set(values) & set(plain))]
-        fields["against plain"]["sd"] = _deviation(differences)
-    return {"measure": "accuracy", **fields, "sd": _deviation(list(values.values()))}
+    found = list(values.values())
+    fields = {"measure": "accuracy", "over": "seeds", **interval(found), "sd": _deviation(found)}
+    if shared := sorted(set(values) & set(plain)):
+        differences = [values[seed] - plain[seed] for seed in shared]
+        told = interval(differences)
+        fields["against plain"] = {
+            **told,
+            "sd": _deviation(differences),
+            "verdict": verdict(told),
+        }
+    return fields
 
 
 def _deviation(values: Sequence[float]) -> float | None:

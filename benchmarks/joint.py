@@ -69,15 +69,16 @@ def summary(values: Mapping[int, float], alone: Mapping[int, float]) -> dict[str
 
     Intervals are Student's; a gain is one whose interval leaves out 0.
     """
-    fields = {"over": "seeds", **_interval(list(values.values()))}
+    fields = {"over": "seeds", **interval(list(values.values()))}
     shared = sorted(set(values) & set(alone))
     if values != alone and shared:
-        difference = _interval([values[seed] - alone[seed] for seed in shared])
-        fields["against task alone"] = {**difference, "verdict": _verdict(difference)}
+        difference = interval([values[seed] - alone[seed] for seed in shared])
+        fields["against task alone"] = {**difference, "verdict": verdict(difference)}
     return fields
 
 
-def _verdict(difference: Mapping[str, Any]) -> str:
+def verdict(difference: Mapping[str, Any]) -> str:
+    """Return gain, loss or no gain, by whether the interval leaves out 0."""
     if difference["low"] is None:
         return "one seed tells nothing"
     if difference["low"] > 0:
@@ -85,7 +86,8 @@ def _verdict(difference: Mapping[str, Any]) -> str:
     return "loss" if difference["high"] < 0 else "no gain"
 
 
-def _interval(values: Sequence[float]) -> dict[str, Any]:
+def interval(values: Sequence[float]) -> dict[str, Any]:
+    """Return mean, count and Student's interval of some values."""
     count, mean = len(values), statistics.fmean(values)
     fields = {"value": round(mean, 4), "low": None, "high": None, "count": count}
     if count > 1:

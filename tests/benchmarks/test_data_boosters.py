@@ -18,7 +18,8 @@ def test_gain_is_told_with_deviation_and_no_gain_as_plainly(load_benchmark):
     assert better["against plain"]["sd"] == pytest.approx(0.0)
     mixed = gain({0: 0.75, 1: 0.70, 2: 0.72}, plain)
     assert mixed["against plain"]["verdict"] == "no gain"
-    assert "against plain" not in gain(plain, plain)
+    assert gain(plain, plain)["against plain"]["verdict"] == "no gain"
+    assert "against plain" not in gain(plain, {})
     assert gain({0: 0.5}, {})["sd"] is None
 
 
