@@ -17,7 +17,7 @@ from tunesmith.core.methods import DELTAS, METHODS
 from tunesmith.core.spec import build_spec
 from tunesmith.operations.boosters import SUITED, answer_of, refuse_boosters
 from tunesmith.operations.fit import FitSpec
-from tunesmith.operations.fitting import _make_job
+from tunesmith.operations.fitting import make_job
 from tunesmith.operations.preparing import prepare_sound
 from tunesmith.operations.tokens import Tokens
 from tunesmith.session import Session
@@ -80,7 +80,7 @@ def trained(prepared, boost, *, method="full"):
     torch.manual_seed(0)
     spec = spec.model_copy(update={"boost": BoostRecipe(**boost), "method": METHODS[method]()})
     refuse_boosters(spec, rows.task)
-    job = _make_job(spec, session, rows, "fp32")
+    job = make_job(spec, session, rows, "fp32")
     before = hooks_of(job.model)
     with ExitStack() as hooks:
         tuning = _prepare(job, job.model, hooks)

@@ -70,7 +70,7 @@ def test_no_operation_has_two_fields_of_one_path_but_different_meaning():
             if not path.endswith(".name"):
                 types.setdefault(path, []).append(field.annotation)
         shared = {path for path, found in types.items() if len(found) > 1}
-        unions = ("method.", "boost.adversarial.")
+        unions = ("method.", "boost.adversarial.", "augmentation.")
         assert all(path.startswith(unions) for path in shared), (operation.name, shared)
         assert all(len(set(types[path])) == 1 for path in shared), (operation.name, shared)
 
@@ -87,10 +87,10 @@ def test_every_default_may_be_set_by_its_path(name):
         if default is PydanticUndefined or isinstance(default, BaseModel):
             continue
         values = dict(base)
-        owner = _member_with(spec, path)
+        owner = _member_with(spec, path, default)
         if owner:
             set_path(values, owner[0], owner[1])
-        for needed, value in _required_beside(spec, path):
+        for needed, value in _required_beside(spec, path, owner or ("", "")):
             set_path(values, needed, value)
         set_path(values, path, default)
         build_spec(spec, values)
@@ -98,21 +98,40 @@ def test_every_default_may_be_set_by_its_path(name):
     assert tried >= len(spec.model_fields) - 4
 
 
-def _required_beside(spec: type[BaseModel], path: str) -> list[tuple[str, str]]:
-    """Return what must be given in the groups that `path` stands in, with a good value."""
+def _required_beside(
+    spec: type[BaseModel], path: str, owner: tuple[str, str]
+) -> list[tuple[str, str]]:
+    """Return what must be given in the groups that `path` stands in, with a good value.
+
+    Of a union only what the member needs that has the setting.
+    """
+    union, member = owner
     return [
         (known, "ner" if known.endswith(".task") else "x")
         for known, field in setting_paths(spec)
-        if field.is_required() and "." in known and path.startswith(known.rpartition(".")[0])
+        for group, _, last in [known.rpartition(".")]
+        if field.is_required() and group and path.startswith(group)
+        if group != union or last in _fields_of(spec, union, member)
     ]
 
 
-def _member_with(spec: type[BaseModel], path: str) -> tuple[str, str] | None:
+def _fields_of(spec: type[BaseModel], union: str, member: str) -> set[str]:
+    """Return the settings of one member of a union."""
+    parts = [
+        part
+        for known, field in setting_paths(spec)
+        if known == union
+        for part in parts_of(field.annotation)
+    ]
+    return set(next(p for p in parts if p.model_fields["name"].default == member).model_fields)
+
+
+def _member_with(spec: type[BaseModel], path: str, default: Any) -> tuple[str, str] | None:
     """Return the union's path and the name of the member that has the setting `path`."""
     group, _, last = path.rpartition(".")
     for known, field in setting_paths(spec):
         members = parts_of(field.annotation)
         if known == group and len(members) > 1:
             member = next(part for part in members if last in part.model_fields)
-            return group, member.model_fields["name"].default
+            return group, default if last == "name" else member.model_fields["name"].default
     return None

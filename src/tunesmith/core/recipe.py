@@ -201,6 +201,23 @@ class SplitRecipe(Part):
     """Share of the rows that nothing but the final report sees; of recommendations, any share above
     0 stands for the last event of each user."""
 
+    seed: int | None = Field(None, ge=0, le=2**32 - 1)
+    """Seed of what is held out; none takes `seed`, which also draws all else."""
+
+    folds: int | None = Field(None, ge=2, le=64)
+    """Parts that train and valid together are cut into, one of which is valid; none cuts none."""
+
+    fold: int = Field(0, ge=0)
+    """Part that is valid, counted from 0, where there are folds."""
+
+    @field_validator("fold")
+    @classmethod
+    def _is_a_fold(cls, fold: int, info: ValidationInfo) -> int:
+        folds = info.data.get("folds")
+        if fold and (folds is None or fold >= folds):
+            raise ValueError(f"a fold must be below `folds`, which is {folds}")
+        return fold
+
     @field_validator("test")
     @classmethod
     def _leaves_rows(cls, test: float, info: ValidationInfo) -> float:

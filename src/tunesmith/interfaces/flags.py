@@ -149,6 +149,6 @@ def _default_text(field: FieldInfo, *, is_named: bool) -> str:
     if takes_names(field):
         return ""
     default = field.get_default(call_default_factory=True)
-    if is_named:
+    if is_named and default is not None:
         default = default.name
     return f" [default: {default}]" if default not in (None, False, (), {}, []) else ""

@@ -96,6 +96,11 @@ def _contradictions(spec: FitSpec) -> Iterator[tuple[str, str]]:
                 "`boost.adversarial` moves each row by itself; `training.packing` lets texts share "
                 "one",
             )
+    if boost.mixup is not None and spec.distillation is not None:
+        yield (
+            "mixup",
+            "`boost.mixup` mixes labels; `distillation` teaches probabilities of each row",
+        )
     if boost.r_drop is not None and spec.model.dropout == 0:
         yield "r_drop", "`boost.r_drop` compares two passes under dropout; `model.dropout` is 0"
     if boost.focal is not None and training.label_smoothing:

@@ -50,6 +50,13 @@ def export_bundle(spec: ExportSpec, session: Session) -> ExportResult:
             f"this bundle is for {bundle.task.kind}",
             hint=f"tunesmith predict {bundle.path} --engine torch",
         )
+    if bundle.members:
+        raise SpecError(
+            f"an export needs one model; this bundle joins {len(bundle.members)} ({bundle.path})",
+            hint="tune one that says what they say: tunesmith fit ROWS "
+            f"--set distillation.teacher={bundle.path}, or average weights: "
+            "--set ensemble.join=soup",
+        )
     if not bundle.is_whole:
         raise SpecError(
             f"an export needs a model that is whole; what {bundle.manifest['method']['name']} "

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from tunesmith.core.augmentation import Augmentation
 from tunesmith.core.boosters import BoostRecipe, by_names
 from tunesmith.core.companions import JointRecipe, OtherTask
 from tunesmith.core.data_spec import Language, OptionalPathText, RowsSpec
+from tunesmith.core.distillation import DistillationRecipe
+from tunesmith.core.ensemble import EnsembleRecipe
 from tunesmith.core.measures import Measure
 from tunesmith.core.methods import Full, Method
 from tunesmith.core.operation import Operation
 from tunesmith.core.recipe import DecodingRecipe, TrainingRecipe
+from tunesmith.core.self_training import SelfTrainingRecipe
 
 if TYPE_CHECKING:
     from tunesmith.session import Session
@@ -50,6 +54,19 @@ class FitSpec(RowsSpec):
 
     also: dict[str, OtherTask] = Field(default_factory=dict)
     """Other tasks that are learned beside the main one, by names of your own."""
+
+    augmentation: Augmentation | None = None
+    """Changed copies of the training rows: eda (words exchanged), masked (words guessed anew),
+    back-translation, mentions (ner); none learns the rows as they are."""
+
+    self_training: SelfTrainingRecipe | None = None
+    """Rows without labels that a first model labels for a second one; none uses no such rows."""
+
+    distillation: DistillationRecipe | None = None
+    """Bundles whose probabilities are learned beside the labels; none learns the labels alone."""
+
+    ensemble: EnsembleRecipe | None = None
+    """Several models that become one bundle; none tunes one."""
 
     decoding: DecodingRecipe = DecodingRecipe()
     """How a model that writes does it; kept in the bundle."""
@@ -130,6 +147,10 @@ class FitResult:
 
 def run(spec: FitSpec, session: Session) -> FitResult:
     """Check the rows, tune, measure, and write the bundle."""
+    if spec.ensemble is not None:
+        from tunesmith.operations.ensembles import fit_ensemble
+
+        return fit_ensemble(spec, session)
     from tunesmith.operations.fitting import fit_bundle
 
     return fit_bundle(spec, session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,12 @@ from tunesmith.operations.companions import (
     text_companion,
 )
 from tunesmith.operations.deltas import attach_delta, settle_delta, with_own_training
+from tunesmith.operations.enriching import (
+    enrich,
+    enriching_fingerprints,
+    refuse_enriching,
+    taught_by_others,
+)
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.plain_notes import plain_note
 from tunesmith.operations.preparing import Prepared, prepare_sound
@@ -94,11 +101,12 @@ def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
     cache = session.workspace.tokens if spec.training.token_cache else None
     refuse_contradictions(spec)
     refuse_boosters(spec)
+    refuse_enriching(spec)
     tokens = Tokens(session.emit, cache)
     prepared = prepare_sound(spec, session, tokens=tokens)
     refuse_boosters(spec, prepared.task)
     beside = prepare_beside(spec, session, prepared.backbone, tokens)
-    _open_folder(spec, session, prepared, beside)
+    open_folder(spec, session, prepared, beside.fingerprints)
     with removed_if_unstarted(out), threads(spec.training.threads) as count:
         tuned, *others = _tune(spec, session, prepared, beside, thread_count=count)
         also = {
@@ -109,15 +117,18 @@ def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
         bundle=bundle.path,
         report=bundle.report,
         seconds=time.perf_counter() - started,
-        next_commands=_next_commands(bundle, prepared),
+        next_commands=next_commands(bundle, prepared),
         also={name: (each.path, each.report) for name, each in also.items()},
     )
 
 
-def _open_folder(spec: FitSpec, session: Session, prepared: Prepared, beside: Beside) -> None:
+def open_folder(
+    spec: FitSpec, session: Session, prepared: Prepared, more: Mapping[str, Any]
+) -> None:
+    """Make the run's folder ready; `more` are fingerprints beside those of the rows."""
     settings = spec.model_dump(mode="json", exclude={"resume", "overwrite"})
     facts = {
-        "data": {**prepared.fingerprints, **beside.fingerprints},
+        "data": {**prepared.fingerprints, **more, **enriching_fingerprints(spec)},
         "model": prepared.backbone.card.sha256,
         "device": str(session.device),
         "packages": package_versions(),
@@ -133,10 +144,12 @@ def _tune(
     reasons = (str(precision), f"{session.device}, {thread_count} threads")
     for reason in reasons:
         session.emit(Said(reason))
+    rich = enrich(spec, session, prepared, tune=fit_bundle)
     torch.manual_seed(spec.seed)
     folder = Path(spec.folder, "tensorboard")
     with tracked(session.emit, tracker=spec.training.track, folder=folder) as emit:
-        job = replace(make_job(spec, session, prepared, precision.value), emit=emit)
+        job = replace(make_job(spec, session, rich.prepared, precision.value), emit=emit)
+        job = replace(job, soft_targets=taught_by_others(spec, session, job))
         others = []
         for name, other in beside.others.items():
             own = make_job(other.spec, session, other.prepared, precision.value)
@@ -147,7 +160,7 @@ def _tune(
             companions += (text_companion(spec, beside.text, job.model),)
         job = replace(job, companions=companions)
         fitted = fit_method(job, spec.method)
-    tuned = [_settled(Tuned(spec, prepared, job, fitted, reasons))]
+    tuned = [_settled(Tuned(spec, prepared, job, fitted, (*reasons, *rich.reasons)))]
     for companion, other in zip(others, beside.others.values(), strict=True):
         own_fitted = conclude(companion.job, fitted.of(companion.name))
         own_tuned = Tuned(other.spec, other.prepared, companion.job, own_fitted, reasons)
@@ -353,7 +366,8 @@ def _background(tuned: Tuned, *, split: str, notes: list[str]) -> Background:
     )
 
 
-def _next_commands(bundle: Bundle, prepared: Prepared) -> tuple[str, ...]:
+def next_commands(bundle: Bundle, prepared: Prepared) -> tuple[str, ...]:
+    """Return what a user may type once the bundle stands there."""
     sample = (prepared.splits.test or prepared.splits.valid)[0].inputs
     fields = prepared.task.input_fields(sample)
     text = json.dumps(sample.text[:60], ensure_ascii=False).replace("$", "\\$").replace("`", "\\`")

@@ -17,6 +17,7 @@ from tunesmith.core.examples import Example
 from tunesmith.core.methods import Method
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.data.fingerprints import fingerprint_examples
+from tunesmith.data.folds import splits_of_fold
 from tunesmith.data.splits import Splits
 from tunesmith.model.backbones import Backbone, find_writing, writing_of
 from tunesmith.model.chat import prepare_chat
@@ -89,8 +90,12 @@ def prepare(
         test=spec.test,
         valid_ratio=spec.split.valid,
         test_ratio=spec.split.test,
-        seed=spec.seed,
+        seed=split_seed(spec),
     )
+    if spec.split.folds is not None:
+        splits = splits_of_fold(
+            splits, task, folds=spec.split.folds, fold=spec.split.fold, seed=split_seed(spec)
+        )
     task = task.with_labels_of(splits.train)
     items: Sequence[Example] = ()
     if isinstance(task, Recommendation):
@@ -125,6 +130,11 @@ def prepare(
         if (examples := getattr(splits, name))
     }
     return Prepared(splits, read.windows, task, backbone, reading, findings, fingerprints)
+
+
+def split_seed(spec: RowsSpec) -> int:
+    """Return the seed of what is held out."""
+    return spec.seed if spec.split.seed is None else spec.split.seed
 
 
 def _make_task(spec: RowsSpec, method: str | None) -> Task:

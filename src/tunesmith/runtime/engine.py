@@ -38,8 +38,9 @@ CHUNK_CHARACTERS = 1_000_000
 class Engine:
     """All that an answer needs: model, tokenizer, task, reading, device and number format.
 
-    `model` is a `HeadModel`, on the torch device `device` already, or an `OnnxModel`, which has
-    its number format in itself and no device. `decoding` is how a model that writes does it.
+    `model` is a `HeadModel`, on the torch device `device` already, an `OnnxModel`, which has its
+    number format in itself and no device, or `Members`, each with tokenizer and reading of its own.
+    `decoding` is how a model that writes does it.
     """
 
     model: Any
@@ -49,6 +50,13 @@ class Engine:
     device: Any
     precision: str = "fp32"
     decoding: DecodingRecipe = DecodingRecipe()
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Several engines of one task in the place of a model; their mean is the answer."""
+
+    engines: tuple[Engine, ...]
 
 
 def answer(engine: Engine, inputs: Iterable[Inputs]) -> Iterator[Answer]:
@@ -72,6 +80,10 @@ def score(engine: Engine, inputs: Sequence[Inputs]) -> list[np.ndarray]:
 
     Recommendations are (k, 2), the best items and their scores.
     """
+    if isinstance(engine.model, Members):
+        from tunesmith.runtime.joining import mean_scores  # noqa: PLC0415 (it asks back here)
+
+        return mean_scores(engine.model, inputs)
     if engine.task.head == "recommend":
         from tunesmith.runtime.rankings import rank_items  # noqa: PLC0415 (imports torch)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tunesmith.core.errors import DataError, SpecError
 from tunesmith.core.recipe import DecodingRecipe, change_decoding
 from tunesmith.model.framing import Reading
-from tunesmith.runtime.engine import Engine
+from tunesmith.runtime.engine import Engine, Members
 from tunesmith.runtime.exports import Export
 from tunesmith.runtime.onnx_model import OnnxModel, load_onnx_model
 from tunesmith.store.bundles import Bundle, read_bundle
@@ -34,6 +34,8 @@ def load_engine(
     if not isinstance(bundle, Bundle):
         bundle = read_bundle(bundle)
     device = device or torch.device("cpu")
+    if bundle.members:
+        return _load_members(bundle, device=device, precision=precision)
     reading = read_reading(bundle)
     try:
         pooling = bundle.manifest["pooling"]
@@ -49,6 +51,16 @@ def load_engine(
     return Engine(
         model.to(device).eval(), tokenizer, bundle.task, reading, device, precision, decoding
     )
+
+
+def _load_members(bundle: Bundle, *, device: torch.device, precision: str) -> Engine:
+    """Return an engine of all members of a bundle, whose files were verified with its own."""
+    engines = [
+        load_engine(read_bundle(path, verify=False), device=device, precision=precision)
+        for path in bundle.members
+    ]
+    first = engines[0]
+    return replace(first, model=Members(tuple(engines)), task=bundle.task)
 
 
 def with_decoding(engine: Engine, changes: DecodingRecipe) -> Engine:

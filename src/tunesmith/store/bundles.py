@@ -26,6 +26,9 @@ SEAL = "sha256_of_the_rest"
 ATTACHMENTS = "task"
 """The folder of what a task keeps in files of its own."""
 
+MEMBERS = "members"
+"""The folder of the bundles that a joined one is made of, numbered from 0."""
+
 BLOCK_BYTES = 1 << 20
 REFUSED_SUFFIXES = {".bin", ".pkl", ".pickle", ".pt", ".pth", ".py", ".joblib"}
 
@@ -46,6 +49,12 @@ class Bundle:
     def model_folder(self) -> Path:
         """The Hugging Face folder inside the bundle."""
         return self.path / "model"
+
+    @property
+    def members(self) -> tuple[Path, ...]:
+        """The folders of the bundles that this one joins, each whole; there is no `model/` then."""
+        names = (self.manifest.get("ensemble") or {}).get("members", ())
+        return tuple(self.path / name for name in names)
 
     @property
     def is_whole(self) -> bool:
@@ -150,7 +159,7 @@ def _verify(folder: Path, recorded: Mapping[str, str]) -> None:
         if not os.path.isfile(folder / name) or _hash(folder / name) != recorded[name]:
             problems.append(f"`{name}` must be as it was written; its sha256 differs ({folder})")
     for name in sorted(present - set(recorded)):
-        if name.startswith("model/") or Path(name).suffix in REFUSED_SUFFIXES:
+        if name.startswith(("model/", f"{MEMBERS}/")) or Path(name).suffix in REFUSED_SUFFIXES:
             problems.append(f"`{name}` must not be in the bundle; nobody recorded it ({folder})")
     if problems:
         raise DataError(problems, hint=_HINT)

@@ -84,9 +84,17 @@ def removed_if_unstarted(out: Path) -> Iterator[None]:
     try:
         yield
     except Exception:
-        if is_unfinished(out) and not list_checkpoints(out):
+        if is_unfinished(out) and not _is_started(out):
             shutil.rmtree(out, ignore_errors=True)
         raise
+
+
+def _is_started(out: Path) -> bool:
+    """Tell whether a run, or one within it, saved anything to resume from."""
+    return bool(list_checkpoints(out)) or any(
+        list_checkpoints(inner.parent) or not is_unfinished(inner.parent)
+        for inner in out.glob(f"*/**/{LOCK}")
+    )
 
 
 def read_lock(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -55,6 +55,13 @@ def mark_engine(
     return Marked(engine.task, examples, answers, marks)
 
 
+def mark_answers(
+    task: Task, examples: Sequence[Example], answers: Sequence[Answer], *, seed: int = 0
+) -> Marked:
+    """Return answers that are known already, marked against the gold of their examples."""
+    return Marked(task, examples, answers, task.mark(examples, answers, seed=seed))
+
+
 def list_mistakes(marked: Marked, *, most: int | None = None) -> list[dict[str, Any]]:
     """Return the rows answered wrongly, the most confident first.
 

@@ -34,6 +34,7 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     ),
     "split.test": ("test split", "测试集"),
     "split.valid": ("validation split", "验证集"),
+    "split.out of fold": ("rows of train and valid, out of fold", "训练集与验证集，折外"),
     "split.given file": ("given file", "指定文件"),
     "result": ("Result", "结果"),
     "interval": ("95% interval {low} to {high}", "95% 区间 {low} 至 {high}"),

@@ -22,6 +22,7 @@ from tunesmith.runtime.engine import window_vectors
 from tunesmith.stages.tune.adalora import move_ranks
 from tunesmith.stages.tune.boosters import boost_feed, boost_tuning
 from tunesmith.stages.tune.companions import Stream, join_feeds, text_weight
+from tunesmith.stages.tune.distilling import with_teachers
 from tunesmith.stages.tune.frozen import freeze_layers
 from tunesmith.stages.tune.job import (
     Companion,
@@ -80,6 +81,8 @@ def fit_full(job: Job, method: Full) -> Fitted:
         fitted = run_watched(_prepare(job, model, hooks), watch, fitted)
     fitted.reasons += [f"boosters: {', '.join(job.boost.names)}"] if job.boost.chosen else []
     fitted.reasons += _losses_beside(fitted, job)
+    if job.soft_targets is not None:
+        fitted.reasons.append(job.soft_targets.sentence)
     return fitted
 
 
@@ -102,7 +105,7 @@ def _prepare(job: Job, model: Any, hooks: ExitStack) -> Tuning:
     """Return the run at its beginning; `hooks` ends what boosters do to the model."""
     is_on_cpu = job.engine.device.type == "cpu"
     accelerator = Accelerator(cpu=is_on_cpu)
-    feed = boost_feed(_feed(job), job, hooks)
+    feed = boost_feed(with_teachers(_feed(job), job.train, job.soft_targets), job, hooks)
     if job.companions:
         streams = [_stream(companion, job) for companion in job.companions]
         feed = join_feeds(feed, streams, job.recipe, processes=accelerator.num_processes)

@@ -17,6 +17,7 @@ from tunesmith.model.heads import HeadModel
 from tunesmith.model.pretraining import TextModel
 from tunesmith.runtime.engine import Engine, score_windows
 from tunesmith.runtime.writing import mean_log_probability
+from tunesmith.stages.tune.distilling import SoftTargets
 from tunesmith.stages.tune.pretraining.windows import TextWindows
 from tunesmith.stages.tune.rows import Rows
 from tunesmith.tasks.task import Task
@@ -28,6 +29,7 @@ class Job:
 
     `out` is the run's folder, where checkpoints go. `companions` are learned beside the task; their
     networks share the encoder of `model`. `delta` is what is learned where the backbone stays.
+    `soft_targets` is what teachers say of the training rows.
     """
 
     model: HeadModel
@@ -44,6 +46,7 @@ class Job:
     companions: tuple[Companion, ...] = ()
     delta: Delta | None = None
     boost: BoostRecipe = BoostRecipe()
+    soft_targets: SoftTargets | None = None
 
 
 @dataclass(frozen=True, slots=True)
