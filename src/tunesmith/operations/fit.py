@@ -16,6 +16,7 @@ from tunesmith.core.measures import Measure
 from tunesmith.core.methods import Full, Method
 from tunesmith.core.operation import Operation
 from tunesmith.core.recipe import DecodingRecipe, TrainingRecipe
+from tunesmith.core.reliability import ReliabilityRecipe
 
 if TYPE_CHECKING:
     from tunesmith.session import Session
@@ -45,6 +46,9 @@ class FitSpec(RowsSpec):
 
     decoding: DecodingRecipe = DecodingRecipe()
     """How a model that writes does it; kept in the bundle."""
+
+    reliability: ReliabilityRecipe = ReliabilityRecipe()
+    """What the model learns of its own limits; kept in the bundle."""
 
     device: str = "auto"
     """Device that computes: auto, cpu, cuda, cuda:1."""

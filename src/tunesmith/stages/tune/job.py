@@ -9,13 +9,16 @@ from typing import Any, TypeAlias
 
 from tunesmith.core.companions import JointRecipe
 from tunesmith.core.events import Event
+from tunesmith.core.examples import Example
 from tunesmith.core.recipe import RecommendRecipe, TrainingRecipe
+from tunesmith.core.reliability import ReliabilityRecipe
 from tunesmith.model.batching import Batch
 from tunesmith.model.deltas import Delta
 from tunesmith.model.heads import HeadModel
 from tunesmith.model.pretraining import TextModel
 from tunesmith.runtime.engine import Engine, score_windows
 from tunesmith.runtime.writing import mean_log_probability
+from tunesmith.stages.tune.learned import Learned
 from tunesmith.stages.tune.pretraining.windows import TextWindows
 from tunesmith.stages.tune.rows import Rows
 from tunesmith.tasks.task import Task
@@ -27,6 +30,7 @@ class Job:
 
     `out` is the run's folder, where checkpoints go. `companions` are learned beside the task; their
     networks share the encoder of `model`. `delta` is what is learned where the backbone stays.
+    `strangers` are rows of train and valid that are outside the task, and not tuned on.
     """
 
     model: HeadModel
@@ -42,6 +46,8 @@ class Job:
     recommend: RecommendRecipe = RecommendRecipe()
     companions: tuple[Companion, ...] = ()
     delta: Delta | None = None
+    reliability: ReliabilityRecipe = ReliabilityRecipe()
+    strangers: Sequence[Example] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,8 @@ class Fitted:
     `finish` is what the method still does with the validation rows once they have measured the
     model, where it does anything: it changes the model and returns a sentence for the report.
     `parts` holds each of several losses by name, a record a step.
-    `task` is the task with what was learned of its answers, where anything was.
+    `task` is the task with what was learned of its answers, where anything was, `learned`
+    what was learned of how far they can be relied on.
     """
 
     steps: int = 0
@@ -94,6 +101,7 @@ class Fitted:
     rate_finder: dict[str, Any] | None = None
     finish: Callable[[], str] | None = None
     task: Task | None = None
+    learned: Learned | None = None
 
     def curve(self) -> list[dict[str, Any]]:
         """Return a record a step: `step`, `loss`, and `parts` where there were several losses."""
@@ -111,13 +119,22 @@ class Fitted:
         losses = list(zip(steps, (parts[name] for parts in self.parts), strict=True))
         reasons = ["learned beside another task, which chose the checkpoint"]
         return replace(
-            self, losses=losses, parts=[], validations=[], reasons=reasons, finish=None, task=None
+            self,
+            losses=losses,
+            parts=[],
+            validations=[],
+            reasons=reasons,
+            finish=None,
+            task=None,
+            learned=None,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields under their own names."""
         return {
-            name: getattr(self, name) for name in self.__slots__ if name not in ("finish", "task")
+            name: getattr(self, name)
+            for name in self.__slots__
+            if name not in ("finish", "task", "learned")
         }
 
 
