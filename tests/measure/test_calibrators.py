@@ -50,6 +50,15 @@ def test_temperature_that_was_put_in_is_found():
     assert fit_temperatures(logits, gold, "softmax").temperatures[0] == pytest.approx(3.0, rel=0.1)
 
 
+def test_rows_that_are_all_right_do_not_sharpen_without_end():
+    logits = [np.array([2.0, 0.0])] * 18
+    found = fit_temperatures(logits, [0] * 18, "softmax")
+    confidence = probabilities(found(logits[0]), "softmax").max()
+    assert confidence == pytest.approx(19 / 20)  # 18 of 18, by Laplace's rule
+    sure = [np.array([9.0, 0.0])] * 18
+    assert fit_temperatures(sure, [0] * 18, "softmax").temperatures[0] == pytest.approx(1.0)
+
+
 def test_rows_of_different_lengths_share_a_temperature():
     logits, gold = drawn(rows=2000, classes=3, temperature=2.0)
     wider, wider_gold = drawn(rows=2000, classes=5, temperature=2.0, seed=1)

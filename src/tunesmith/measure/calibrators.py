@@ -26,6 +26,8 @@ Link: TypeAlias = Literal["softmax", "sigmoid"]
 
 OUT_OF_REACH = 1e6
 """How far below all others a logit must be to be none, at any temperature."""
+SHARPENINGS = 30
+"""Steps of the search for a temperature: to within 1e-9."""
 FEWEST_OF_A_CLASS = 50
 """Rows of its rarest class from which each class has a curve of its own."""
 
@@ -95,7 +97,9 @@ def fit_temperatures(
 
     `logits` holds (C,) a row; rows may differ in C where one output of each is right (`softmax`,
     `gold` its index): one temperature for all. For `sigmoid`, `gold` holds (C,) of 0 and 1 a row,
-    and each output has a temperature of its own; one that is never, or always, right keeps 1.
+    and each output has a temperature of its own; one that is never, or always, right keeps 1. Rows
+    that are all right would sharpen without end: the mean confidence stays within what n rows can
+    tell, (n + 1) / (n + 2), unless it was above that before.
 
     Source: Guo et al., On calibration of modern neural networks, 2017, eq. 9; for a sigmoid it is
     Platt's, 1999, without its intercept.
@@ -105,14 +109,27 @@ def fit_temperatures(
         table = np.full((len(logits), max(map(len, logits))), nowhere)
         for row, own in zip(table, logits, strict=True):
             row[: len(own)] = own
-        return Calibrator(link, (fit_temperature(table, np.asarray(gold)),))
+        return Calibrator(link, (_sober_temperature(table, np.asarray(gold)),))
     scores, right = np.stack(logits) - shift, np.stack(gold).astype(np.int64)
     found = []
     for column, own in zip(scores.T, right.T, strict=True):
         is_known = 0 < own.sum() < len(own)
         pairs = np.stack([np.zeros(len(own)), column], axis=1)
-        found.append(fit_temperature(pairs, own) if is_known else 1.0)
+        found.append(_sober_temperature(pairs, own) if is_known else 1.0)
     return Calibrator(link, tuple(found), shift=shift)
+
+
+def _sober_temperature(logits: NDArray, gold: NDArray) -> float:
+    """Return the best temperature for (n, C) logits that is no surer than n rows allow."""
+    most = (len(gold) + 1) / (len(gold) + 2)
+    low, high = fit_temperature(logits, gold), 1.0
+    if low >= high or softmax(logits / low).max(axis=1).mean() <= most:
+        return low
+    for _ in range(SHARPENINGS):
+        middle = (low + high) / 2
+        is_sober = softmax(logits / middle).max(axis=1).mean() <= most
+        low, high = (low, middle) if is_sober else (middle, high)
+    return high
 
 
 def fit_curves(

@@ -128,8 +128,8 @@ def _limits(reliability: Mapping[str, Any]) -> list[str]:
         "",
         "## How far to rely on it",
         "",
-        f"Probabilities are calibrated (`{calibration['name']}`); on {calibration['rows']:,} rows, "
-        f"{how}:",
+        f"Calibration of the probabilities: `{calibration['name']}`. "
+        f"On {calibration['rows']:,} rows, {how}:",
         "",
         "| | before | after |",
         "|---|---|---|",
