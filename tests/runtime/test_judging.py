@@ -37,7 +37,7 @@ def reply(*ratios):
 
 
 def judge(**wishes):
-    return make_judge(Demands(**wishes), TASK, Reliability(held=held_out()), bundle="b")
+    return make_judge(Demands(**wishes), TASK, Reliability(held=held_out()))
 
 
 def test_set_holds_the_labels_as_likely_as_the_right_ones_were():
@@ -99,7 +99,7 @@ def test_promise_needs_rows_that_can_give_it():
 def test_tasks_without_labels_of_one_row_are_refused(kind):
     for wish in ({"coverage": 0.9}, {"abstain_below": 0.5}):
         with pytest.raises(SpecError, match=kind):
-            make_judge(Demands(**wish), TASKS[kind](), Reliability(), bundle="b")
+            make_judge(Demands(**wish), TASKS[kind](), Reliability())
 
 
 def test_strangers_are_known_by_their_label_alone():

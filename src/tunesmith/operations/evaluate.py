@@ -93,7 +93,7 @@ def run(spec: EvaluateSpec, session: Session) -> EvaluateResult:
     out = open_output_folder(spec.out, overwrite=spec.overwrite)
     engine = replace(load_engine(bundle, device=session.device), task=task)  # with its columns
     engine = asked_of(with_decoding(engine, spec.decoding), spec)
-    judge = make_judge(spec, task, engine.reliability, bundle=spec.bundle)
+    judge = make_judge(spec, task, engine.reliability)
     inside, strangers = split_strangers(examples, engine.reliability)
     marked = mark_engine(engine, inside, seed=spec.seed, emit=session.emit)
     marked, known = judge_reliability(engine, marked, strangers=strangers, judge=judge)

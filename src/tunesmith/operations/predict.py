@@ -258,7 +258,7 @@ def _judge(spec: PredictSpec, session: Session, engine: Engine) -> Judge:
     """Return what tells of each answer whether it holds; say what its reader must know."""
     from tunesmith.runtime.judging import make_judge
 
-    judge = make_judge(spec, engine.task, engine.reliability, bundle=spec.bundle)
+    judge = make_judge(spec, engine.task, engine.reliability)
     for warning in judge.sets.warnings if judge.sets else ():
         session.emit(Warned(warning))
     if judge.promise is not None:

@@ -5,7 +5,6 @@ All of it follows from the answer's probabilities and from what the model said o
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -109,8 +108,8 @@ def split_strangers(
     return [row for row in examples if row.gold != outside.label], strange
 
 
-def make_judge(demands: Demands, task: Task, reliability: Reliability, *, bundle: str) -> Judge:
-    """Return what judges answers as `demands` ask. `bundle` names it in hints.
+def make_judge(demands: Demands, task: Task, reliability: Reliability) -> Judge:
+    """Return what judges answers as `demands` ask.
 
     Raises `SpecError` where the task, or what the bundle holds, cannot meet them.
     """
@@ -141,7 +140,7 @@ def make_judge(demands: Demands, task: Task, reliability: Reliability, *, bundle
             )
         held = _require_held(reliability, "abstain_at")
         promise = choose_threshold(held.confidence, held.correct, demands.abstain_at)
-        _require_reached(promise, bundle)
+        _require_reached(promise)
         least = promise.threshold
     return Judge(sets, least, promise)
 
@@ -197,7 +196,7 @@ def _require_held(reliability: Reliability, setting: str) -> HeldOut:
     return reliability.held
 
 
-def _require_reached(promise: Threshold, bundle: str) -> None:
+def _require_reached(promise: Threshold) -> None:
     if promise.is_reached:
         return
     best = max(0.01, int(promise.low * 100) / 100)
@@ -206,6 +205,5 @@ def _require_reached(promise: Threshold, bundle: str) -> None:
         f"with {LEVEL:.0%} confidence; for {promise.wished:g} no threshold can. The best is "
         f"{promise.low:.3f}, at a confidence of {promise.threshold:.3f} and {promise.coverage:.0%} "
         "of the rows answered",
-        hint=f"tunesmith predict {shlex.quote(bundle)} … --abstain-at {best:.2f}, or more "
-        "validation rows",
+        hint=f"--abstain-at {best:.2f}, or tune with more validation rows",
     )
