@@ -25,10 +25,10 @@ REFITTED = (
     "was fitted on them too; measure it on other rows: tunesmith evaluate {bundle} TEST"
 )
 LEARNED_ON_VALID = (
-    "Label sets and thresholds rest on the {rows:,} validation rows, which also chose the model: "
-    "their promise holds a little less well than it says. What they do on other rows: tunesmith "
-    "evaluate {bundle} TEST"
+    "Label sets and thresholds rest on the {rows:,} validation rows{also}. What they do on other "
+    "rows: tunesmith evaluate {bundle} TEST"
 )
+ALSO_CHOSE = ", which also chose the model: their promise holds a little less well than it says"
 
 
 def own_reliability(spec: FitSpec) -> ReliabilityRecipe:
@@ -78,10 +78,13 @@ def write_learned(folder: Path, learned: Learned) -> None:
         (folder / name).write_bytes(content)
 
 
-def learned_notes(reliability: Learned, *, bundle: Path) -> list[str]:
-    """Return what a reader must know of where the promises come from."""
+def learned_notes(reliability: Learned, *, bundle: Path, chosen: bool) -> list[str]:
+    """Return what a reader must know of where the promises come from.
+
+    `chosen` tells whether the validation rows chose the model too.
+    """
     if reliability.held is None:
         return []
     rows = len(reliability.held.confidence)
     told = REFITTED if reliability.is_refitted else LEARNED_ON_VALID
-    return [told.format(rows=rows, bundle=bundle)]
+    return [told.format(rows=rows, bundle=bundle, also=ALSO_CHOSE if chosen else "")]

@@ -88,6 +88,7 @@ class Fitted:
     `parts` holds each of several losses by name, a record a step.
     `task` is the task with what was learned of its answers, where anything was, `learned`
     what was learned of how far they can be relied on.
+    `chosen_on_valid` tells whether the validation rows chose anything, or measured alone.
     """
 
     steps: int = 0
@@ -102,6 +103,7 @@ class Fitted:
     finish: Callable[[], str] | None = None
     task: Task | None = None
     learned: Learned | None = None
+    chosen_on_valid: bool = True
 
     def curve(self) -> list[dict[str, Any]]:
         """Return a record a step: `step`, `loss`, and `parts` where there were several losses."""
