@@ -147,3 +147,32 @@ def test_booster_gains_are_paired_by_seed_and_told_where_there_is_none(load_benc
     assert summary(dict(plain), plain)["gain"]["verdict"] == "no gain"
     refused_once = summary({0: 0.70, 2: 0.80}, plain)
     assert refused_once["gain"]["count"] == 2
+
+
+def test_label_sets_of_random_halves_lie_within_their_band(load_benchmark):
+    conformal = load_benchmark("conformal")
+    generator = np.random.default_rng(0)
+    scores, gold = generator.random((1000, 4)), generator.integers(4, size=1000)
+    found = conformal.split_often(scores, gold, each_class=False, splits=60)
+    assert found["value"] == pytest.approx(0.9, abs=0.015)
+    assert found["within_band"] >= 0.85
+    low, high = conformal.band_of_halves(500, 500)
+    assert low < found["band_of_calibration"][0] < 0.9 < found["band_of_calibration"][1] < high
+    assert "band" not in conformal.split_often(scores, gold, each_class=True, splits=2)
+
+
+def test_rows_outside_are_written_where_they_are_taught(load_benchmark, tmp_path):
+    outside = load_benchmark("outside")
+    splits = {
+        name: [[f"{name} text", "oos" if "oos" in name else "greet"]]
+        for part in ("train", "val", "test")
+        for name in (part, f"oos_{part}")
+    }
+    for taught in (True, False):
+        folder = tmp_path / str(taught)
+        outside.write_splits(splits, folder, taught=taught)
+        counts = [
+            len((folder / f"{name}.jsonl").read_text("utf-8").splitlines())
+            for name in ("train", "valid", "test")
+        ]
+        assert counts == [2 if taught else 1, 2, 2]

@@ -17,16 +17,23 @@ SHOWN_ITEMS = 10
 class LabelAnswer:
     """One label of many.
 
-    `scores` are probabilities that sum to 1; `confidence` is that of the chosen label.
+    `scores` are probabilities that sum to 1; `confidence` is that of the chosen label. Where it was
+    looked at, `outside` tells whether the text is none of what the model was taught, and
+    `outside_score` how strange it is.
     """
 
     label: str
     confidence: float
     scores: Mapping[str, float]
+    outside_score: float | None = None
+    outside: bool = False
 
     def to_json(self, *, all_scores: bool = False) -> dict[str, Any]:
         """Return label and confidence, and every label's score when asked for."""
         fields: dict[str, Any] = {"label": self.label, "confidence": round(self.confidence, 6)}
+        if self.outside_score is not None:
+            fields["outside"] = bool(self.outside)
+            fields["outside_score"] = round(self.outside_score, 6)
         if all_scores:
             fields["scores"] = {label: round(score, 6) for label, score in self.scores.items()}
         return fields

@@ -33,7 +33,8 @@ class Flag:
 def flags_of(spec: type[Spec]) -> list[Flag]:
     """Return the command's parameters in the order of the fields, positional ones first."""
     made = [_flag(name, field) for name, field in spec.model_fields.items()]
-    return [flag for flag in made if flag is not None]
+    kept = [flag for flag in made if flag is not None]
+    return sorted(kept, key=lambda flag: flag.parameter.kind)
 
 
 def settings_from(

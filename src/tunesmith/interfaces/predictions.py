@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
@@ -13,7 +13,8 @@ REPLIES = ("label", "labels", "entities", "written", "score", "answer")
 """The field that tells what kind of answer a prediction is."""
 
 BESIDE = {*REPLIES, "confidence", "confidences", "scores", "tags", "start", "end", "choice"}
-BESIDE |= {"null_probability", "sentences", "unread"}
+BESIDE |= {"null_probability", "sentences", "unread", "label_set", "abstained", "reason"}
+BESIDE |= {"outside", "outside_score"}
 """The fields that belong to an answer; all others say what was asked."""
 
 
@@ -28,6 +29,8 @@ def show_prediction(prediction: Mapping[str, Any]) -> Text:
         shown.append(f"  {confidence:.3f}", style="dim")
     if prediction.get("unread"):
         shown.append(f"  {prediction['unread']:,} tokens of older turns not read", style="yellow")
+    for remark in _remarks(prediction):
+        shown.append(f"  {remark}", style="yellow")
     asked = [value for name, value in prediction.items() if name not in BESIDE]
     shown.append("  " + " | ".join(visible(_words(value)) for value in asked))
     for name, score in _scores(prediction):
@@ -58,6 +61,16 @@ def _answer(prediction: Mapping[str, Any]) -> tuple[str, float | None]:
     if "choice" in prediction:
         return visible(prediction["choice"]), confidence
     return visible(prediction["answer"]) or "no answer", confidence
+
+
+def _remarks(prediction: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what tells how far the answer holds."""
+    if prediction.get("abstained"):
+        yield f"abstained: {prediction['reason']}"
+    if prediction.get("outside"):
+        yield "outside what the model was taught"
+    if "label_set" in prediction:
+        yield "{" + ", ".join(map(visible, prediction["label_set"])) + "}"
 
 
 def _ranking(prediction: Mapping[str, Any]) -> Text:

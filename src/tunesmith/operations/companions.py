@@ -97,6 +97,7 @@ def prepare_beside(spec: FitSpec, session: Session, backbone: Backbone, tokens: 
         fields = ("data", "task", "column", "valid", "test")
         own = {field: getattr(other, field) for field in fields}
         own |= {"joint": None, "also": {}, "boost": BoostRecipe()}
+        own["reliability"] = spec.reliability.model_copy(update={"outside": None})
         alone = spec.model_copy(update=own)
         others[name] = Other(alone, prepare_sound(alone, session, tokens=tokens), other.weight)
     text = None if spec.joint is None else _read_text(spec, spec.joint, session, backbone)

@@ -12,13 +12,13 @@ from tunesmith.core.data_spec import LARGEST_SEED, Columns, Language, OptionalPa
 from tunesmith.core.measures import Measure
 from tunesmith.core.operation import Operation
 from tunesmith.core.recipe import DecodingRecipe
-from tunesmith.core.spec import Spec
+from tunesmith.core.reliability import Demands
 
 if TYPE_CHECKING:
     from tunesmith.session import Session
 
 
-class EvaluateSpec(Spec):
+class EvaluateSpec(Demands):
     """Measure a bundle on labelled rows."""
 
     bundle: PathText = Field(json_schema_extra={"positional": True})
@@ -66,7 +66,7 @@ class EvaluateResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON-ready fields."""
-        keys = ("headline", "measures", "classes", "averages", "data", "notes")
+        keys = ("headline", "measures", "classes", "averages", "reliability", "data", "notes")
         return {
             "bundle": self.bundle,
             "fingerprint": self.fingerprint,
@@ -80,8 +80,10 @@ def run(spec: EvaluateSpec, session: Session) -> EvaluateResult:
     from tunesmith.data.fingerprints import fingerprint_examples
     from tunesmith.operations.output import open_output_folder
     from tunesmith.operations.reading import read_for
+    from tunesmith.runtime.judging import asked_of, make_judge, split_strangers
     from tunesmith.runtime.loading import load_engine, with_decoding
     from tunesmith.stages.evaluate.marking import mark_engine
+    from tunesmith.stages.evaluate.reliability import judge_reliability
     from tunesmith.stages.evaluate.report import Background, make_report, write_report
     from tunesmith.store.atomic import new_files
     from tunesmith.store.bundles import read_bundle
@@ -90,9 +92,12 @@ def run(spec: EvaluateSpec, session: Session) -> EvaluateResult:
     task, examples = read_for(bundle.task, spec.data, columns=spec.column)
     out = open_output_folder(spec.out, overwrite=spec.overwrite)
     engine = replace(load_engine(bundle, device=session.device), task=task)  # with its columns
-    engine = with_decoding(engine, spec.decoding)
-    marked = mark_engine(engine, examples, seed=spec.seed, emit=session.emit)
-    fingerprint = fingerprint_examples(examples)
+    engine = asked_of(with_decoding(engine, spec.decoding), spec)
+    judge = make_judge(spec, task, engine.reliability)
+    inside, strangers = split_strangers(examples, engine.reliability)
+    marked = mark_engine(engine, inside, seed=spec.seed, emit=session.emit)
+    marked, known = judge_reliability(engine, marked, strangers=strangers, judge=judge)
+    fingerprint = fingerprint_examples(inside)
     report = make_report(
         marked,
         Background(
@@ -100,13 +105,14 @@ def run(spec: EvaluateSpec, session: Session) -> EvaluateResult:
             data={
                 "name": spec.data,
                 "split": "given file",
-                "rows": len(examples),
+                "rows": len(inside),
                 "train_rows": bundle.report["data"]["train_rows"],
                 "sha256": fingerprint,
             },
             model=bundle.manifest["model"],
             method=bundle.manifest["method"],
             notes=_notes(bundle.manifest["data"], fingerprint),
+            reliability=known,
         ),
     )
     if out is not None:

@@ -20,6 +20,7 @@ from tunesmith.core.measures import Measure
 from tunesmith.core.methods import Full, Method
 from tunesmith.core.operation import Operation
 from tunesmith.core.recipe import DecodingRecipe, TrainingRecipe
+from tunesmith.core.reliability import ReliabilityRecipe
 from tunesmith.core.self_training import SelfTrainingRecipe
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ class FitSpec(RowsSpec):
 
     decoding: DecodingRecipe = DecodingRecipe()
     """How a model that writes does it; kept in the bundle."""
+
+    reliability: ReliabilityRecipe = ReliabilityRecipe()
+    """What the model learns of its own limits; kept in the bundle."""
 
     device: str = "auto"
     """Device that computes: auto, cpu, cuda, cuda:1."""

@@ -40,15 +40,18 @@ from tunesmith.operations.enriching import (
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.plain_notes import plain_note
 from tunesmith.operations.preparing import Prepared, prepare_sound
+from tunesmith.operations.reliability import learned_notes, own_reliability, write_learned
 from tunesmith.operations.tokens import Tokens
 from tunesmith.runtime.canary import make_canary
 from tunesmith.runtime.engine import Engine
 from tunesmith.session import Session
 from tunesmith.stages.evaluate.card import make_card
 from tunesmith.stages.evaluate.marking import mark_engine
+from tunesmith.stages.evaluate.reliability import judge_reliability
 from tunesmith.stages.evaluate.report import Background, make_report, write_report
 from tunesmith.stages.tune import conclude, fit_method
 from tunesmith.stages.tune.job import Companion, Fitted, Job, TaskCompanion
+from tunesmith.stages.tune.learned import Learned
 from tunesmith.stages.tune.rows import Rows, make_rows
 from tunesmith.stages.tune.tracking import tracked
 from tunesmith.stages.tune.writing import choose_decoding
@@ -196,6 +199,8 @@ def make_job(spec: FitSpec, session: Session, prepared: Prepared, precision: str
         recommend=spec.recommend,
         delta=delta,
         boost=spec.boost,
+        reliability=own_reliability(spec),
+        strangers=[row for name in rows for row in prepared.strangers.get(name, ())],
     )
 
 
@@ -246,7 +251,8 @@ def choose_tuning_precision(spec: FitSpec, session: Session) -> Choice:
 def _write(session: Session, tuned: Tuned) -> Bundle:
     """Mark the tuned model with the engine that will serve it (float32) and write the bundle."""
     spec, prepared, job = tuned.spec, tuned.prepared, tuned.job
-    engine = replace(job.engine, precision="fp32")
+    learned = tuned.fitted.learned or Learned()
+    engine = replace(job.engine, precision="fp32", reliability=learned.serving)
     delta = settle_delta(job, prepared.backbone.card, emit=session.emit)
     split = "test" if prepared.splits.test else "valid"
     examples = getattr(prepared.splits, split)
@@ -258,12 +264,22 @@ def _write(session: Session, tuned: Tuned) -> Bundle:
     marked = mark_engine(engine, examples, seed=spec.seed, emit=session.emit)
     if split == "valid":
         notes += _finish(tuned)
-    report = make_report(marked, _background(tuned, split=split, notes=notes))
-    manifest = {**_manifest(tuned), "delta": delta.facts if delta else None}
+    notes += learned_notes(learned, bundle=path, chosen=tuned.fitted.chosen_on_valid)
+    marked, known = judge_reliability(
+        engine,
+        marked,
+        strangers=prepared.strangers.get(split, ()),
+        learned=learned.manifest() if split == "valid" else None,
+    )
+    background = _background(tuned, split=split, notes=notes)
+    report = make_report(marked, replace(background, reliability=known))
+    facts = delta.facts if delta else None
+    manifest = {**_manifest(tuned), **learned.manifest(), "delta": facts}
 
     def fill(folder: Path) -> None:
         save_weights(folder / "model", engine)
         write_attachments(folder, engine.task)
+        write_learned(folder, learned)
         if delta is not None:
             delta.write(folder / "delta")
         engine.tokenizer.save_pretrained(folder / "model")
@@ -320,7 +336,6 @@ def _manifest(tuned: Tuned) -> dict[str, Any]:
         "decoding": tuned.job.engine.decoding.model_dump() if prepared.reading.writing else None,
         "template": None,
         "thresholds": None,
-        "calibration": None,
         "packages": package_versions(),
         "data": prepared.fingerprints,
         "seed": spec.seed,

@@ -17,12 +17,13 @@ from tunesmith.core.errors import SpecError
 from tunesmith.core.events import Progress, Said, Warned, Wrote
 from tunesmith.core.operation import Operation
 from tunesmith.core.recipe import DecodingRecipe
-from tunesmith.core.spec import Spec
+from tunesmith.core.reliability import Demands
 
 if TYPE_CHECKING:
     from tunesmith.core.examples import Inputs
     from tunesmith.runtime.caching import AnswerCache
     from tunesmith.runtime.engine import Engine
+    from tunesmith.runtime.judging import Judge
     from tunesmith.session import Session
     from tunesmith.store.bundles import Bundle
 
@@ -47,7 +48,7 @@ Texts = Annotated[
 ]
 
 
-class PredictSpec(Spec):
+class PredictSpec(Demands):
     """Answer texts, a file or a stream with a bundle."""
 
     bundle: PathText = Field(json_schema_extra={"positional": True})
@@ -143,7 +144,8 @@ def run(spec: PredictSpec, session: Session) -> PredictResult:
     cache = AnswerCache(spec.cache)
     with _answering(spec, session, bundle) as (engine, name):
         started = time.perf_counter()
-        rows = _answer_rows(engine, _inputs(spec, engine), cache, all_scores=spec.all_scores)
+        judge = _judge(spec, session, engine)
+        rows = _answer_rows(engine, _inputs(spec, engine), cache, judge, all_scores=spec.all_scores)
         kept = tuple(rows) if spec.out is None else ()
         count = len(kept) if spec.out is None else _write(spec, session, rows)
         seconds = time.perf_counter() - started
@@ -224,20 +226,21 @@ def _answering(spec: PredictSpec, session: Session, bundle: Bundle) -> Iterator[
     An ONNX engine needs neither torch nor transformers, and imports neither.
     """
     from tunesmith.runtime.choosing import choose_engine
+    from tunesmith.runtime.judging import asked_of
     from tunesmith.runtime.loading import load_engine, load_onnx_engine, with_decoding
 
     choice = choose_engine(bundle, engine=spec.engine, precision=spec.precision, device=spec.device)
     session.emit((Warned if choice.is_second_best else Said)(str(choice)))
     if choice.export is not None:
         engine = load_onnx_engine(bundle, choice.export, threads=spec.threads)
-        yield with_decoding(engine, spec.decoding), f"onnx {choice.precision}"
+        yield asked_of(with_decoding(engine, spec.decoding), spec), f"onnx {choice.precision}"
         return
     from tunesmith.model.device import threads
 
     precision = _computable(choice.precision, session)
     with threads(spec.threads):
         engine = load_engine(bundle, device=session.device, precision=precision)
-        yield with_decoding(engine, spec.decoding), f"torch {precision}"
+        yield asked_of(with_decoding(engine, spec.decoding), spec), f"torch {precision}"
 
 
 def _computable(precision: str, session: Session) -> str:
@@ -249,6 +252,18 @@ def _computable(precision: str, session: Session) -> str:
         session.emit(Warned(f"answering in fp32, not bf16: {best.reason}"))
         return "fp32"
     return precision
+
+
+def _judge(spec: PredictSpec, session: Session, engine: Engine) -> Judge:
+    """Return what tells of each answer whether it holds; say what its reader must know."""
+    from tunesmith.runtime.judging import make_judge
+
+    judge = make_judge(spec, engine.task, engine.reliability)
+    for warning in judge.sets.warnings if judge.sets else ():
+        session.emit(Warned(warning))
+    if judge.promise is not None:
+        session.emit(Said(judge.promise.told()))
+    return judge
 
 
 def _inputs(spec: PredictSpec, engine: Engine) -> Iterable[Inputs]:
@@ -277,7 +292,7 @@ def _write(spec: PredictSpec, session: Session, rows: Iterable[dict[str, Any]]) 
 
 
 def _answer_rows(
-    engine: Engine, inputs: Iterable[Inputs], cache: AnswerCache, *, all_scores: bool
+    engine: Engine, inputs: Iterable[Inputs], cache: AnswerCache, judge: Judge, *, all_scores: bool
 ) -> Iterator[dict[str, Any]]:
     """Yield `{…inputs, …answer}` for each row, holding one chunk of them at a time."""
     from tunesmith.runtime.caching import answer_cached
@@ -291,7 +306,7 @@ def _answer_rows(
 
     for reply in answer_cached(engine, noted(), cache):
         given = engine.task.input_fields(waiting.popleft())
-        yield {**given, **reply.to_json(all_scores=all_scores)}
+        yield {**given, **reply.to_json(all_scores=all_scores), **judge.fields(reply)}
 
 
 OPERATION = Operation(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tunesmith.core.data_spec import RowsSpec
 from tunesmith.core.deltas import PTuning, SoftPrompt
@@ -32,6 +32,7 @@ from tunesmith.operations.catalogues import (
     with_catalogue,
 )
 from tunesmith.operations.fit import FitSpec
+from tunesmith.operations.reliability import set_apart
 from tunesmith.operations.tokens import Tokens, read_splits
 from tunesmith.session import Session
 from tunesmith.stages.check import Finding, check_recommendation, check_splits
@@ -51,7 +52,7 @@ class Prepared:
     """Everything that stands before the first step.
 
     `windows` has those of train and valid where they were asked for and can be made; `fingerprints`
-    has one sha256 a split.
+    has one sha256 a split; `strangers` the rows outside, by split, where a label means that.
     """
 
     splits: Splits
@@ -61,6 +62,7 @@ class Prepared:
     reading: Reading
     findings: tuple[Finding, ...]
     fingerprints: dict[str, str]
+    strangers: Mapping[str, Sequence[Example]] = field(default_factory=dict)
 
 
 def prepare(
@@ -69,11 +71,13 @@ def prepare(
     *,
     method: Method | None = None,
     tokens: Tokens | None = None,
+    outside: str | None = None,
 ) -> Prepared:
     """Return rows, labelled task, backbone, reading and the findings of the check.
 
     Raises `SpecError` where the method, if one is named, cannot tune the task. With `tokens` the
-    windows that the check makes of train and valid are kept for tuning.
+    windows that the check makes of train and valid are kept for tuning. Rows of the label `outside`
+    are set apart.
     """
     name = None if method is None else method.name
     task = _make_task(spec, name)
@@ -96,6 +100,7 @@ def prepare(
         splits = splits_of_fold(
             splits, task, folds=spec.split.folds, fold=spec.split.fold, seed=split_seed(spec)
         )
+    splits, strangers = set_apart(splits, task, outside)
     task = task.with_labels_of(splits.train)
     items: Sequence[Example] = ()
     if isinstance(task, Recommendation):
@@ -129,7 +134,9 @@ def prepare(
         for name in ("train", "valid", "test")
         if (examples := getattr(splits, name))
     }
-    return Prepared(splits, read.windows, task, backbone, reading, findings, fingerprints)
+    return Prepared(
+        splits, read.windows, task, backbone, reading, findings, fingerprints, strangers
+    )
 
 
 def split_seed(spec: RowsSpec) -> int:
@@ -158,7 +165,8 @@ def _make_task(spec: RowsSpec, method: str | None) -> Task:
 
 def prepare_sound(spec: FitSpec, session: Session, *, tokens: Tokens) -> Prepared:
     """Return what `prepare` does, its warnings told. Raises what `refuse_faults` does."""
-    prepared = prepare(spec, session, method=spec.method, tokens=tokens)
+    outside = spec.reliability.outside
+    prepared = prepare(spec, session, method=spec.method, tokens=tokens, outside=outside)
     refuse_faults(prepared.findings, spec)
     for finding in prepared.findings:
         if finding.severity == "warning":

@@ -32,7 +32,9 @@ from tunesmith.operations.reading import read_for, stream_for
 from tunesmith.runtime.canary import make_canary, read_canary
 from tunesmith.runtime.engine import Engine
 from tunesmith.runtime.exports import SOURCE_FOLDER
+from tunesmith.runtime.judging import split_strangers
 from tunesmith.runtime.loading import load_engine
+from tunesmith.runtime.reliability import read_reliability
 from tunesmith.session import Session
 from tunesmith.stages.export.parity import answer_both, compare, compare_scores
 from tunesmith.store.bundles import Bundle, read_bundle, revise_bundle
@@ -95,6 +97,7 @@ def _drop_layers(
 ) -> tuple[Bundle, dict[str, Any]]:
     """Tune a shorter copy of the model briefly on the rows given."""
     data, task, reading = str(spec.data), bundle.task, bundle.manifest["reading"]
+    outside = read_reliability(bundle).outside
     backbone = out.with_name(f"{out.name}-backbone")
     short = load_engine(bundle)
     left = drop_layers(short.model, spec.drop_layers)
@@ -110,6 +113,7 @@ def _drop_layers(
         "column": {**task.columns, **spec.column},
         "model": {"name": str(backbone), **settings},
         "training": {"epochs": RETUNE_EPOCHS},
+        "reliability": {"outside": outside.label if outside else None},
         "seed": bundle.manifest["seed"],
         "out": str(out),
     }
@@ -119,7 +123,7 @@ def _drop_layers(
         data, task, valid_ratio=fit.split.valid, test_ratio=fit.split.test, seed=fit.seed
     )
     shortened = load_engine(out)
-    rows = split.test or split.valid
+    rows, _ = split_strangers(split.test or split.valid, shortened.reliability)
     measured = {"layers": left, **_cost(load_engine(bundle), shortened, rows, data)}
     return _adopt(out / "bundle", bundle, {"drop_layers": measured}), measured
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from tunesmith.core.answers import Answer
 from tunesmith.core.examples import Inputs
-from tunesmith.runtime.engine import Engine, answer, chunked, make_answer, score
+from tunesmith.runtime.engine import Engine, answer, chunk_outcomes, chunked
 
 LONGEST_KEPT_CHARACTERS = 10_000
 """Longer texts are answered anew each time, so that a bound on entries is one on memory."""
@@ -51,8 +51,8 @@ def answer_cached(engine: Engine, inputs: Iterable[Inputs], cache: AnswerCache) 
     for chunk in chunked(inputs):
         kept = {item: reply for item in chunk if (reply := cache.find(item)) is not None}
         fresh = [item for item in dict.fromkeys(chunk) if item not in kept]
-        for item, scores in zip(fresh, score(engine, fresh), strict=True):
-            kept[item] = reply = make_answer(engine, scores, item)
-            cache.keep(item, reply)
+        for item, outcome in zip(fresh, chunk_outcomes(engine, fresh), strict=True):
+            kept[item] = outcome.answer
+            cache.keep(item, outcome.answer)
         cache.hits += len(chunk) - len(fresh)
         yield from (kept[item] for item in chunk)

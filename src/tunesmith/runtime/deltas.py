@@ -21,6 +21,7 @@ from tunesmith.model.heads import new_head
 from tunesmith.model.prompt_tokens import with_room
 from tunesmith.runtime.engine import Engine
 from tunesmith.runtime.loading import read_decoding, read_reading
+from tunesmith.runtime.reliability import read_reliability
 from tunesmith.store.bundles import Bundle, read_bundle
 
 
@@ -66,10 +67,16 @@ def _engine(backbone: Backbone, bundle: Bundle, facts: Mapping[str, Any]) -> Eng
     )
     _share(backbone.model, root_of(model))
     load_delta(model, bundle.path / "delta")
-    decoding = read_decoding(bundle)
-    device = torch.device("cpu")
     network: Any = model
-    return Engine(network.eval(), beside.tokenizer, bundle.task, reading, device, "fp32", decoding)
+    return Engine(
+        network.eval(),
+        beside.tokenizer,
+        bundle.task,
+        reading,
+        torch.device("cpu"),
+        decoding=read_decoding(bundle),
+        reliability=read_reliability(bundle),
+    )
 
 
 def _share(source: Any, target: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -21,9 +21,10 @@ from tunesmith.model.encoding import encode_windows
 from tunesmith.model.framing import Reading, Window
 from tunesmith.runtime.merging import merge_windows
 from tunesmith.runtime.onnx_model import OnnxModel
+from tunesmith.runtime.reliability import Reliability
 from tunesmith.tasks.task import Task
 
-Output: TypeAlias = Literal["logits", "vectors"]
+Output: TypeAlias = Literal["logits", "vectors", "both"]
 Compute: TypeAlias = Callable[[Arrays], np.ndarray]
 
 BATCH_TOKENS = 512
@@ -40,7 +41,8 @@ class Engine:
 
     `model` is a `HeadModel`, on the torch device `device` already, an `OnnxModel`, which has its
     number format in itself and no device, or `Members`, each with tokenizer and reading of its own.
-    `decoding` is how a model that writes does it.
+    `decoding` is how a model that writes does it, `reliability` what is known of how far its
+    answers hold.
     """
 
     model: Any
@@ -50,6 +52,14 @@ class Engine:
     device: Any
     precision: str = "fp32"
     decoding: DecodingRecipe = DecodingRecipe()
+    reliability: Reliability = Reliability()
+
+
+class Outcome(NamedTuple):
+    """An answer, and the raw outputs that it was read off."""
+
+    answer: Answer
+    scores: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +71,31 @@ class Members:
 
 def answer(engine: Engine, inputs: Iterable[Inputs]) -> Iterator[Answer]:
     """Yield one answer an input, in order, reading ahead at most one chunk of rows."""
+    return (outcome.answer for outcome in outcomes(engine, inputs))
+
+
+def outcomes(engine: Engine, inputs: Iterable[Inputs]) -> Iterator[Outcome]:
+    """Yield what `answer` does, each answer with the raw outputs that it was read off."""
     for chunk in chunked(inputs):
+        yield from chunk_outcomes(engine, chunk)
+
+
+def chunk_outcomes(engine: Engine, chunk: Sequence[Inputs]) -> Iterator[Outcome]:
+    """Yield the outcomes of inputs that are computed at once."""
+    outside = engine.reliability.outside
+    if outside is None or not outside.needs_vector:
         for item, scores in zip(chunk, score(engine, chunk), strict=True):
-            yield make_answer(engine, scores, item)
+            yield Outcome(make_answer(engine, scores, item), scores)
+        return
+    windows = list(encode_windows(engine.tokenizer, chunk, engine.reading))
+    for item, both in zip(chunk, score_with_vectors(engine, windows, chunk), strict=True):
+        yield Outcome(engine.reliability.answer(engine.task, both[0], item, both[1]), both[0])
 
 
 def make_answer(engine: Engine, scores: np.ndarray, item: Inputs) -> Answer:
     """Return the answer that raw outputs mean; what was written is made text here."""
     if engine.task.head != "generate":
-        return engine.task.answer(scores, item)
+        return engine.reliability.answer(engine.task, scores, item)
     from tunesmith.runtime.writing import make_text_answer  # noqa: PLC0415 (imports torch)
 
     return make_text_answer(engine, scores, item)
@@ -107,6 +133,22 @@ def score_windows(
     batches = _run(engine, windows, "logits")
     family, outputs = engine.task.head, len(engine.task.outputs())
     return merge_windows(batches, inputs, family=family, outputs=outputs)
+
+
+def score_with_vectors(
+    engine: Engine, windows: Sequence[Window], inputs: Sequence[Inputs]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return (C,) logits and (H,) vector of each input from one pass; for `classify` and `relate`.
+
+    The vector of several windows is their mean by tokens, as the logits are.
+    """
+    outputs = len(engine.task.outputs())
+    is_onnx = isinstance(engine.model, OnnxModel)
+    size = engine.model.sizes["vectors"] if is_onnx else engine.model.linear.in_features
+    joined = merge_windows(
+        _run(engine, windows, "both"), inputs, family=engine.task.head, outputs=outputs + size
+    )
+    return [(row[:outputs], row[outputs:]) for row in joined]
 
 
 def window_vectors(engine: Engine, windows: Sequence[Window]) -> np.ndarray:

@@ -12,6 +12,7 @@ from tunesmith.model.framing import Reading
 from tunesmith.runtime.engine import Engine, Members
 from tunesmith.runtime.exports import Export
 from tunesmith.runtime.onnx_model import OnnxModel, load_onnx_model
+from tunesmith.runtime.reliability import read_reliability
 from tunesmith.store.bundles import Bundle, read_bundle
 
 if TYPE_CHECKING:
@@ -47,9 +48,15 @@ def load_engine(
     if not bundle.is_whole:
         load_delta(model, bundle.path / "delta")
     tokenizer = load_tokenizer(bundle.model_folder)
-    decoding = read_decoding(bundle)
     return Engine(
-        model.to(device).eval(), tokenizer, bundle.task, reading, device, precision, decoding
+        model.to(device).eval(),
+        tokenizer,
+        bundle.task,
+        reading,
+        device,
+        precision,
+        decoding=read_decoding(bundle),
+        reliability=read_reliability(bundle),
     )
 
 
@@ -94,7 +101,8 @@ def make_onnx_engine(bundle: Bundle, model: OnnxModel, *, precision: str) -> Eng
     reading = read_reading(bundle)
     _check_outputs(bundle, model.sizes.get("logits", 0))
     tokenizer = read_tokenizer(bundle.model_folder)
-    return Engine(model, tokenizer, bundle.task, reading, None, precision)
+    known = read_reliability(bundle)
+    return Engine(model, tokenizer, bundle.task, reading, None, precision, reliability=known)
 
 
 def read_decoding(bundle: Bundle) -> DecodingRecipe:

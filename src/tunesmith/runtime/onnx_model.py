@@ -27,12 +27,16 @@ class OnnxModel:
     inputs: tuple[str, ...]
     sizes: dict[str, int]
 
-    def compute(self, arrays: Arrays, output: Literal["logits", "vectors"]) -> np.ndarray:
-        """Return what `output` names, one row a window or, for word inputs, a word."""
+    def compute(self, arrays: Arrays, output: Literal["logits", "vectors", "both"]) -> np.ndarray:
+        """Return what `output` names, one row a window or, for word inputs, a word.
+
+        Of both, the logits stand first.
+        """
         if "word_rows" in self.inputs and not len(arrays["word_rows"]):
-            return np.zeros((0, self.sizes[output]), dtype=np.float32)
+            return np.zeros((0, self.sizes.get(output, 0)), dtype=np.float32)
         feeds = {name: arrays[name] for name in self.inputs}
-        return self.session.run([output], feeds)[0]
+        names = ["logits", "vectors"] if output == "both" else [output]
+        return np.concatenate(self.session.run(names, feeds), axis=-1)
 
 
 def has_onnxruntime() -> bool:

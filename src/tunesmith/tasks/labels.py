@@ -5,26 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
+from tunesmith.measure.probabilities import sigmoid as sigmoid
+from tunesmith.measure.probabilities import softmax as softmax
 from tunesmith.tasks.words import split_words
 
 
 def sort_labels(labels: Iterable[str]) -> tuple[str, ...]:
     """Return the labels in natural order: digits count as numbers, so `2` stands before `10`."""
     return tuple(sorted(labels, key=lambda label: (_natural_key(label), label)))
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities over the last axis, in float64, without overflow."""
-    wide = np.asarray(logits, dtype=np.float64)
-    powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Return independent probabilities, in float64, without overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logits, dtype=np.float64)))
 
 
 def find_label(reply: str, labels: Sequence[str]) -> str | None:

@@ -49,6 +49,7 @@ SECTIONS = {
     "tokens": ("tokens",),
     "confusion": ("confusion",),
     "calibration": ("calibration",),
+    "limits": ("reliability",),
     "mistakes": ("mistakes",),
     "training": ("curve", "training", "rate_finder"),
     "check": ("check",),
@@ -103,6 +104,37 @@ def full_report() -> dict[str, Any]:
                 {"low": 0.0, "high": 0.5, "confidence": None, "accuracy": None, "count": 0},
                 {"low": 0.5, "high": 1.0, "confidence": 0.9, "accuracy": 0.8, "count": 1140},
             ]
+        },
+        "reliability": {
+            "calibration": {
+                "name": "temperature",
+                "rows": 160,
+                "basis": "folds",
+                "before": {"log_loss": 0.41, "brier": 0.12, "ece": 0.09},
+                "after": {"log_loss": 0.31, "brier": 0.11, "ece": 0.02},
+            },
+            "selective": {
+                "aurc": 0.02,
+                "rows": 1140,
+                "curve": [
+                    {"threshold": 0.9, "coverage": 0.5, "risk": 0.01},
+                    {"threshold": 0.4, "coverage": 1.0, "risk": 0.07},
+                ],
+                "promise": {"wished": 0.95, "threshold": 0.61, "low": 0.951, "rows": 160},
+            },
+            "sets": {
+                "method": "lac",
+                "coverage": 0.9,
+                "rows": 160,
+                "band": [0.858, 0.936],
+                "warnings": ["few rows"],
+            },
+            "outside": {
+                "name": "energy",
+                "threshold": -3.5,
+                "inside_rows": 1140,
+                "outside_rows": 90,
+            },
         },
         "mistakes": [
             {
@@ -280,7 +312,7 @@ def test_page_pictures_speak_or_are_decoration() -> None:
     pictures = list(outer_pictures(parse(render_page(full_report()))))
 
     speaking = [picture for picture in pictures if picture.get("role") == "img"]
-    assert len(speaking) == 5
+    assert len(speaking) == 6
     assert all(text_of(picture.find("title")) for picture in speaking)
     assert all(text_of(picture.find("desc")) for picture in speaking)
     silent = [picture for picture in pictures if picture not in speaking]
@@ -290,7 +322,7 @@ def test_page_pictures_speak_or_are_decoration() -> None:
 def test_page_tables_have_captions_and_scoped_headers() -> None:
     tables = list(parse(render_page(full_report())).iter("table"))
 
-    assert len(tables) == 5
+    assert len(tables) == 6
     for table in tables:
         assert text_of(table.find("caption"))
         scopes = [
@@ -785,3 +817,25 @@ def test_style_text_is_legible(block: str) -> None:
     }
     worst["cells"] = min(contrast(colours["ink"], cell) for cell in cells)
     assert {name: ratio for name, ratio in worst.items() if ratio < 4.5} == {}
+
+
+def test_limits_tell_calibration_promises_and_what_is_outside():
+    part = section(parse(render_page(full_report())), "limits")
+    (listed,) = part.iter("table")
+    rows = rows_of(listed)
+    assert rows[1] == ["Log loss", "0.410", "0.310"]
+    assert rows[-1] == ["Expected calibration error", "0.090", "0.020"]
+    told = text_of(part)
+    for words in ("each validation row judged", "AURC) 0.020", "from a confidence of 0.610"):
+        assert words in told
+    assert "between 0.858 and 0.936" in told
+    assert "few rows" in told
+    assert "energy above −3.500" in told
+    assert len([node for node in part.iter() if node.tag == "polyline"]) == 1
+
+
+def test_limits_of_an_older_report_leave_no_trace():
+    report = full_report()
+    del report["reliability"]
+    assert "limits" not in section_names(parse(render_page(report)))
+    assert "校准（温度缩放）" in render_page(full_report(), language="zh-CN")

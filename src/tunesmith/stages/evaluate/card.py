@@ -24,6 +24,11 @@ PIPELINE_TAGS = {
     "generation": "text-generation",
 }
 SHOWN_CLASSES = 50
+ABSTAINING = (
+    "`tunesmith predict . TEXT --abstain-below 0.7` marks answers that are less sure; where the "
+    "answer is one label, `--coverage 0.9` gives a set of labels, and `--outside` tells texts that "
+    "are unlike those it was taught."
+)
 
 
 def make_card(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
@@ -44,6 +49,7 @@ def make_card(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
             "",
             *[f"> {note}\n" for note in report["notes"]],
             *_classes(report),
+            *_limits(report.get("reliability") or {}),
             "",
             "## Use",
             "",
@@ -108,6 +114,28 @@ def _measures(report: Mapping[str, Any]) -> list[str]:
         interval = "" if low is None else f"{low:.3f} to {high:.3f}"
         rows.append(f"| {name} | {measure['value']:.3f} | {interval} | {measure['count']:,} |")
     return rows
+
+
+def _limits(reliability: Mapping[str, Any]) -> list[str]:
+    """Return how far its answers can be relied on, where that was measured."""
+    calibration = reliability.get("calibration")
+    if not calibration:
+        return []
+    before, after = calibration["before"], calibration["after"]
+    is_folds = calibration["basis"] == "folds"
+    how = "each judged by a fit of the others" if is_folds else "which nothing was fitted on"
+    return [
+        "",
+        "## How far to rely on it",
+        "",
+        f"Calibration of the probabilities: `{calibration['name']}`. "
+        f"On {calibration['rows']:,} rows, {how}:",
+        "",
+        "| | before | after |",
+        "|---|---|---|",
+        *[f"| {name} | {before[name]:.3f} | {after[name]:.3f} |" for name in before],
+        *(["", ABSTAINING] if reliability.get("selective") else []),
+    ]
 
 
 def _classes(report: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,8 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.events import Event, Progress
 from tunesmith.core.examples import Example, taught_inputs
 from tunesmith.measure.intervals import bootstrap_measures
-from tunesmith.runtime.engine import Engine, answer
+from tunesmith.runtime.engine import Engine, outcomes
+from tunesmith.tasks.odds import link_of
 from tunesmith.tasks.task import Marks, Task
 
 PROGRESS_ROWS = 256
@@ -24,12 +25,16 @@ LARGEST_LOG = 700.0
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """Examples with the answers they got and the marks of these."""
+    """Examples with the answers they got and the marks of these.
+
+    `scores` are the raw outputs, of tasks that answer with probabilities.
+    """
 
     task: Task
     examples: Sequence[Example]
     answers: Sequence[Answer]
     marks: Marks
+    scores: Sequence[np.ndarray] = ()
 
 
 def mark_engine(
@@ -44,15 +49,18 @@ def mark_engine(
     Raises `DataError` where a row has no gold answer, or where there is no row.
     """
     _require_gold(engine.task, examples)
-    answers = []
-    for number, reply in enumerate(answer(engine, (ex.inputs for ex in examples)), start=1):
-        answers.append(reply)
+    answers, scores = [], []
+    has_odds = link_of(engine.task) is not None
+    for number, found in enumerate(outcomes(engine, (ex.inputs for ex in examples)), start=1):
+        answers.append(found.answer)
+        if has_odds:
+            scores.append(found.scores)
         if number % PROGRESS_ROWS == 0 or number == len(examples):
             emit(Progress("evaluating", number, len(examples)))
     marks = engine.task.mark(examples, answers, seed=seed)
     if engine.task.head == "generate":
         marks = _with_perplexity(marks, engine, examples, seed=seed)
-    return Marked(engine.task, examples, answers, marks)
+    return Marked(engine.task, examples, answers, marks, scores)
 
 
 def mark_answers(

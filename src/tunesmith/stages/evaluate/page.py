@@ -17,6 +17,7 @@ from tunesmith.stages.evaluate.page_curve import (
     smoothing_span,
 )
 from tunesmith.stages.evaluate.page_findings import check_part, mistakes_part, notes_part
+from tunesmith.stages.evaluate.page_limits import limits_part
 from tunesmith.stages.evaluate.page_markup import (
     NOTHING,
     Markup,
@@ -155,6 +156,10 @@ def _calibration(report: Mapping[str, Any], words: Words) -> Markup:
     return calibration_part(calibration, words=words) if calibration else NOTHING
 
 
+def _limits(report: Mapping[str, Any], words: Words) -> Markup:
+    return limits_part(report.get("reliability") or {}, words=words)
+
+
 def _mistakes(report: Mapping[str, Any], words: Words) -> Markup:
     is_written = (report.get("task") or {}).get("kind") in WRITTEN
     part = written_part if is_written else mistakes_part
@@ -271,6 +276,7 @@ PARTS: tuple[tuple[str, Part], ...] = (
     ("tokens", _tokens),
     ("confusion", _confusion),
     ("calibration", _calibration),
+    ("limits", _limits),
     ("mistakes", _mistakes),
     ("plan", _plan),
     ("training", _training),

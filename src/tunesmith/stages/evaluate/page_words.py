@@ -180,6 +180,67 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "column.confidence": ("Confidence", "置信度"),
     "column.accuracy": ("Accuracy", "准确率"),
     "column.gap": ("Gap", "差值"),
+    "limits": ("How far to rely on it", "可信程度"),
+    "limits.calibration": (
+        "Probabilities before and after calibration ({name}), {basis}. Lower is better. "
+        "n = {count}",
+        "校准（{name}）前后的概率，{basis}。越低越好。n = {count}",
+    ),
+    "limits.name.none": ("none", "无"),
+    "limits.name.shift": ("shift taken off", "去除偏移"),
+    "limits.name.temperature": ("temperature", "温度缩放"),
+    "limits.name.isotonic": ("isotonic", "保序回归"),
+    "limits.basis.folds": (
+        "each validation row judged by a fit of the others",
+        "每个验证行由其余行拟合的校准来评判",
+    ),
+    "limits.basis.rows": ("measured on these rows", "在这些行上测得"),
+    "column.before": ("Before", "之前"),
+    "column.after": ("After", "之后"),
+    "limits.curve": ("Risk by coverage", "风险与覆盖率"),
+    "limits.risk": ("share wrong", "错误占比"),
+    "limits.coverage": ("share answered, the surest first", "作答占比，最有把握的在前"),
+    "limits.curve.drawn": (
+        "How many answers are wrong where only the surest are given. Area under it (AURC) {area}. "
+        "n = {count}",
+        "只给出最有把握的回答时，其中错误的占比。曲线下面积（AURC）{area}。n = {count}",
+    ),
+    "limits.promise": (
+        "A precision of {wished} was asked for: answers are given from a confidence of "
+        "{threshold}, and are right in {low} at least, with 95% confidence. n = {count}",
+        "要求的精确率为 {wished}：置信度达到 {threshold} 才作答，"
+        "有 95% 的把握至少 {low} 是对的。n = {count}",
+    ),
+    "limits.sets": (
+        "Label sets ({method}) for a coverage of {coverage}: what the validation rows leave to "
+        "chance puts it between {low} and {high}, in 90% of draws. n = {count}",
+        "标签集合（{method}）目标覆盖率 {coverage}："
+        "受验证行抽样影响，90% 的情况下在 {low} 与 {high} 之间。n = {count}",
+    ),
+    "limits.outside": (
+        "Outside what was taught: {name} above {threshold}. Rows inside {inside}, outside "
+        "{outside}",
+        "范围之外：{name}高于 {threshold}。范围内 {inside} 行，范围外 {outside} 行",
+    ),
+    "limits.score.energy": ("energy", "能量"),
+    "limits.score.mahalanobis": ("Mahalanobis distance to the classes", "到各类别的马氏距离"),
+    "limits.score.neighbours": ("distance to training rows", "到训练行的距离"),
+    "measure.aurc": ("Area under risk by coverage (AURC)", "风险-覆盖率曲线下面积（AURC）"),
+    "measure.answered": ("Share answered", "作答占比"),
+    "measure.answered_precision": ("Right among those answered", "作答中正确的占比"),
+    "measure.label_set_coverage": ("Label sets with the right label", "含正确标签的集合占比"),
+    "measure.label_set_size": ("Labels in a set", "集合中的标签数"),
+    "measure.inside_accuracy": (
+        "Accuracy inside, what is turned away counted as wrong",
+        "范围内准确率（被拒绝的计为错误）",
+    ),
+    "measure.outside_recall": ("Rows outside that are found", "范围外行的召回率"),
+    "measure.outside_precision": ("Rows found that are outside", "判为范围外的精确率"),
+    "measure.outside_auroc": ("AUROC, outside against inside", "范围外对范围内的 AUROC"),
+    "measure.outside_fpr_95": (
+        "Rows outside that pass where 95% inside do (FPR@95)",
+        "范围内放行 95% 时范围外的放行率（FPR@95）",
+    ),
     "mistakes": ("Worst mistakes", "最严重的错误"),
     "mistakes.lead": ("n = {count} shown", "列出 n = {count} 条"),
     "written.lead": (
@@ -276,7 +337,12 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "provenance.format": ("Format", "格式版本"),
 }
 
-LOWER_IS_BETTER = frozenset({"ece", "brier", "log_loss", "hamming_loss", "mean_absolute_error"})
+LOWER_IS_BETTER = frozenset(
+    {
+        *("ece", "brier", "log_loss", "hamming_loss", "mean_absolute_error"),
+        *("aurc", "label_set_size", "outside_fpr_95"),
+    }
+)
 
 
 def captions(language: str) -> dict[str, str]:

@@ -35,6 +35,7 @@ class Background:
     rate_finder: Mapping[str, Any] | None = None
     check: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     notes: Sequence[str] = field(default_factory=tuple)
+    reliability: Mapping[str, Any] | None = None
 
 
 def make_report(marked: Marked, background: Background) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def make_report(marked: Marked, background: Background) -> dict[str, Any]:
         "tokens": [score.to_json() for score in marks.tokens] or None,
         "confusion": confusion,
         "calibration": {"bins": [bin_.to_json() for bin_ in marks.bins]} if marks.bins else None,
+        "reliability": background.reliability,
         "mistakes": list_mistakes(marked, most=SHOWN_MISTAKES),
         "best": list_rows(marked, marks.right[:SHOWN_BEST]) or None,
         "curve": background.curve,

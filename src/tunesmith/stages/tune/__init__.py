@@ -14,6 +14,7 @@ from tunesmith.stages.tune.full import fit_full
 from tunesmith.stages.tune.job import Fitted, Job
 from tunesmith.stages.tune.probe import fit_probe
 from tunesmith.stages.tune.recommender import fit_recommender
+from tunesmith.stages.tune.reliability import ValidRows, learn_reliability
 from tunesmith.stages.tune.zero_shot import fit_zero_shot
 
 
@@ -45,7 +46,9 @@ def conclude(job: Job, fitted: Fitted) -> Fitted:
     A task that was learned beside another ends in the same way.
     """
     if fitted.task is None:
-        settle(job, fitted)
+        valid = ValidRows(job)
+        shift = settle(job, fitted, valid.scores)
+        fitted.learned = learn_reliability(job, fitted, valid, shift=shift)
     return fitted
 
 

@@ -8,7 +8,7 @@ and plain transformers, decides alike. What one tag says of the next is kept in 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 import numpy as np
@@ -17,7 +17,6 @@ import torch
 from tunesmith.core.events import Said
 from tunesmith.core.examples import Example
 from tunesmith.model.heads import linear_of
-from tunesmith.runtime.engine import score_windows
 from tunesmith.stages.tune.job import Fitted, Job, marked_score
 from tunesmith.stages.tune.rows import Rows
 from tunesmith.tasks.decoding import tag_transitions
@@ -34,29 +33,32 @@ MOST_OUTPUTS = 201
 """A hundred entity types: the table of transitions grows with their square."""
 
 
-def settle(job: Job, fitted: Fitted) -> None:
+def settle(job: Job, fitted: Fitted, read: Callable[[], Sequence[np.ndarray]]) -> float:
     """Add to `fitted` what the validation rows still teach a tuned model, and why.
 
     That is which tag follows which (taggers), where the line between yes and no is drawn (taggers,
     multi-label), and what a cosine means (texts read apart). Fewer than 50 validation rows teach
-    nothing; without `recipe.tune_decision` no answer changes.
+    nothing; without `recipe.tune_decision` no answer changes. `read` gives the raw outputs of these
+    rows; returned is what was added to the logits that were moved.
     """
     tunes = job.recipe.tune_decision and _moved_outputs(job.task) is not None
     is_line = isinstance(job.task, Matching) and job.task.head == "embed"
     if len(job.valid.examples) < FEWEST_ROWS or not (tunes or is_line):
-        return
+        return 0.0
     inputs = [example.inputs for example in job.valid.examples]
-    scores = score_windows(job.engine, job.valid.windows, inputs)
+    scores = read()
     if isinstance(job.task, Matching) and is_line:
         answers = [job.task.answer(row, item) for row, item in zip(scores, inputs, strict=True)]
         fitted.task = job.task.fitted_line(job.valid.examples, answers)
-        return
+        return 0.0
     task = job.task
     if isinstance(task, Ner):
         task, reason = weigh_transitions(task, job.train.examples, job.valid, scores)
         fitted.task = task
         _tell(job, fitted, reason)
-    _tell(job, fitted, shift_decision(job, task, scores))
+    shift, reason = shift_decision(job, task, scores)
+    _tell(job, fitted, reason)
+    return shift
 
 
 def weigh_transitions(
@@ -84,18 +86,18 @@ def weigh_transitions(
     )
 
 
-def shift_decision(job: Job, task: Task, scores: Sequence[np.ndarray]) -> str | None:
+def shift_decision(job: Job, task: Task, scores: Sequence[np.ndarray]) -> tuple[float, str | None]:
     """Shift the bias of taggers and multi-label heads to the best selection measure.
 
-    Returns a sentence on what was done, or None. `scores` are the logits of the validation rows,
-    `task` says what they mean. For taggers the logit of "outside" is lowered, for multi-label heads
-    every logit is raised, by the same amount. A gain within one standard error of the score is
+    Returns the shift and a sentence on what was done, or 0 and None. `scores` are the logits of the
+    validation rows, `task` says what they mean. For taggers the logit of "outside" is lowered, for
+    multi-label heads every logit is raised, by the same amount. A gain within one standard error is
     noise, and the line stays (the rule of Breiman et al. 1984, §3.4.3). Source: choosing a
     threshold for F1 (Lipton, Elkan & Narayanaswamy 2014).
     """
     moved = _moved_outputs(task)
     if moved is None:
-        return None
+        return 0.0, None
     values = {
         float(shift): marked_score(task, job.valid, [row + shift * moved for row in scores])
         for shift in SHIFTS
@@ -103,11 +105,11 @@ def shift_decision(job: Job, task: Task, scores: Sequence[np.ndarray]) -> str | 
     best = max(values, key=lambda shift: (values[shift], -abs(shift)))
     noise = math.sqrt(values[0.0] * (1.0 - values[0.0]) / len(job.valid.examples))
     if values[best] - values[0.0] <= noise:
-        return None
+        return 0.0, None
     with torch.no_grad():
         bias = linear_of(job.model).bias
         bias.add_(best * torch.from_numpy(moved).to(bias))
-    return (
+    return best, (
         f"decision: logits shifted by {best:+g} for the {task.selection} "
         f"on the validation rows ({values[0.0]:.3f} to {values[best]:.3f})"
     )

@@ -10,7 +10,9 @@ from typing import Any, TypeAlias
 from tunesmith.core.boosters import BoostRecipe
 from tunesmith.core.companions import JointRecipe
 from tunesmith.core.events import Event
+from tunesmith.core.examples import Example
 from tunesmith.core.recipe import RecommendRecipe, TrainingRecipe
+from tunesmith.core.reliability import ReliabilityRecipe
 from tunesmith.model.batching import Batch
 from tunesmith.model.deltas import Delta
 from tunesmith.model.heads import HeadModel
@@ -18,6 +20,7 @@ from tunesmith.model.pretraining import TextModel
 from tunesmith.runtime.engine import Engine, score_windows
 from tunesmith.runtime.writing import mean_log_probability
 from tunesmith.stages.tune.distilling import SoftTargets
+from tunesmith.stages.tune.learned import Learned
 from tunesmith.stages.tune.pretraining.windows import TextWindows
 from tunesmith.stages.tune.rows import Rows
 from tunesmith.tasks.task import Task
@@ -30,6 +33,7 @@ class Job:
     `out` is the run's folder, where checkpoints go. `companions` are learned beside the task; their
     networks share the encoder of `model`. `delta` is what is learned where the backbone stays.
     `soft_targets` is what teachers say of the training rows.
+    `strangers` are rows of train and valid that are outside the task, and not tuned on.
     """
 
     model: HeadModel
@@ -47,6 +51,8 @@ class Job:
     delta: Delta | None = None
     boost: BoostRecipe = BoostRecipe()
     soft_targets: SoftTargets | None = None
+    reliability: ReliabilityRecipe = ReliabilityRecipe()
+    strangers: Sequence[Example] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,8 @@ class Fitted:
     `finish` is what the method still does with the validation rows once they have measured the
     model, where it does anything: it changes the model and returns a sentence for the report.
     `parts` holds each of several losses by name, a record a step.
-    `task` is the task with what was learned of its answers, where anything was.
+    `task` is the task with what was learned of its answers, where anything was, `learned`
+    what was learned of how far they can be relied on.
     `chosen_on_valid` tells whether the validation rows chose anything, or measured alone.
     """
 
@@ -100,6 +107,7 @@ class Fitted:
     rate_finder: dict[str, Any] | None = None
     finish: Callable[[], str] | None = None
     task: Task | None = None
+    learned: Learned | None = None
     chosen_on_valid: bool = True
 
     def curve(self) -> list[dict[str, Any]]:
@@ -118,13 +126,22 @@ class Fitted:
         losses = list(zip(steps, (parts[name] for parts in self.parts), strict=True))
         reasons = ["learned beside another task, which chose the checkpoint"]
         return replace(
-            self, losses=losses, parts=[], validations=[], reasons=reasons, finish=None, task=None
+            self,
+            losses=losses,
+            parts=[],
+            validations=[],
+            reasons=reasons,
+            finish=None,
+            task=None,
+            learned=None,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields under their own names."""
         return {
-            name: getattr(self, name) for name in self.__slots__ if name not in ("finish", "task")
+            name: getattr(self, name)
+            for name in self.__slots__
+            if name not in ("finish", "task", "learned")
         }
 
 
