@@ -7,7 +7,9 @@ import json
 import pytest
 
 import tunesmith
-from tunesmith.core.errors import ResourceError, SpecError
+from tunesmith.core.errors import InterruptedRunError, ResourceError, SpecError
+from tunesmith.core.events import Said
+from tunesmith.session import Session
 from tunesmith.stages.evaluate.page import render_page
 
 
@@ -95,3 +97,55 @@ def test_limit_that_no_method_keeps_is_an_error(tmp_path, tiny_model, tiny_rows)
             max_memory_gb=1e-6,
             out=str(tmp_path / "out"),
         )
+
+
+def auto(tiny_model, tiny_rows, out, **settings):
+    method = {"name": "auto", "candidates": ["probe", "full"], "budget_minutes": 5}
+    return tunesmith.fit(
+        str(tiny_rows),
+        task="classification",
+        model=str(tiny_model),
+        method=method,
+        training={"epochs": 1},
+        out=str(out),
+        **settings,
+    )
+
+
+def test_auto_tunes_by_what_the_plan_chose_and_keeps_the_evidence(tmp_path, tiny_model, tiny_rows):
+    made = auto(tiny_model, tiny_rows, tmp_path / "run")
+    plan = made.report["plan"]
+    assert set(plan["cells"]) == {"probe", "full"}
+    manifest = json.loads((made.bundle / "bundle.json").read_text("utf-8"))
+    assert manifest["method"]["name"] == plan["choice"]
+    assert json.loads((tmp_path / "run" / "plan.json").read_text("utf-8")) == plan
+    assert "Methods compared" in (made.bundle / "report.html").read_text("utf-8")
+
+
+def test_auto_refuses_a_taken_folder_before_anything_is_measured(tmp_path, tiny_model, tiny_rows):
+    auto(tiny_model, tiny_rows, tmp_path / "run")
+    said = []
+    with pytest.raises(SpecError, match="must be a new or empty folder"):
+        auto(tiny_model, tiny_rows, tmp_path / "run", session=Session(listener=said.append))
+    assert not said
+
+
+def test_auto_that_was_stopped_goes_on_by_the_plan_it_began_with(tmp_path, tiny_model, tiny_rows):
+    out = tmp_path / "run"
+
+    def stop(event):
+        if isinstance(event, Said) and event.text.startswith("evaluating on"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(InterruptedRunError):
+        auto(tiny_model, tiny_rows, out, session=Session(listener=stop))
+    before = (out / "plan.json").read_bytes()
+    made = auto(tiny_model, tiny_rows, out, resume=True)
+    assert (out / "plan.json").read_bytes() == before
+    assert made.report["plan"] == json.loads(before)
+
+
+@pytest.mark.parametrize("beside", [{"ensemble": {"seeds": 2}}, {"joint": {"data": "TEXT"}}])
+def test_auto_refuses_what_no_plan_measures(tmp_path, tiny_model, tiny_rows, beside):
+    with pytest.raises(SpecError, match="a plan measures single methods"):
+        auto(tiny_model, tiny_rows, tmp_path / "run", **beside)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import BeforeValidator, Field, field_validator
 
 from tunesmith.core.deltas import DeltaMethod
+from tunesmith.core.planning import PlanRecipe
 from tunesmith.core.spec import Part
 
 
@@ -127,6 +128,16 @@ class Contrastive(Part):
     }
 
 
+class Auto(PlanRecipe):
+    """The method that a plan chooses: candidates measured on growing shares of the rows first.
+
+    What is told of the result is the chosen method's; the evidence stands in the report.
+    """
+
+    name: Literal["auto"] = "auto"
+    """The method's name."""
+
+
 DELTAS = {part.model_fields["name"].default: part for part in get_args(DeltaMethod)}
 """Methods whose delta is kept in the bundle, beside the whole model."""
 
@@ -146,7 +157,7 @@ def named(value: Any, default: str) -> Any:
 
 
 Method = Annotated[
-    Full | Probe | Extractive | ZeroShot | Contrastive | DeltaMethod,
+    Full | Probe | Extractive | ZeroShot | Contrastive | Auto | DeltaMethod,
     Field(discriminator="name"),
     BeforeValidator(lambda value: named(value, default="full")),
 ]

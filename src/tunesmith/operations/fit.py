@@ -17,7 +17,7 @@ from tunesmith.core.data_spec import Language, OptionalPathText, RowsSpec
 from tunesmith.core.distillation import DistillationRecipe
 from tunesmith.core.ensemble import EnsembleRecipe
 from tunesmith.core.measures import Measure
-from tunesmith.core.methods import Full, Method
+from tunesmith.core.methods import Auto, Full, Method
 from tunesmith.core.operation import Operation
 from tunesmith.core.recipe import DecodingRecipe, TrainingRecipe
 from tunesmith.core.reliability import ReliabilityRecipe
@@ -36,10 +36,10 @@ class FitSpec(RowsSpec):
     """Tune a pretrained model on labelled rows and write a bundle with its report."""
 
     method: Method = Full()
-    """How the model is adapted: full, probe (frozen vectors and a linear head, in seconds),
-    zero-shot (the names of the labels), contrastive (few labels), extractive (summarization), or
-    one that learns a delta: lora, adalora, ia3, bitfit, freeze, adapter, prefix, soft-prompt,
-    p-tuning."""
+    """How the model is adapted: auto (a plan measures and chooses), full, probe (frozen vectors and
+    a linear head, in seconds), zero-shot (the names of the labels), contrastive (few labels),
+    extractive (summarization), or one that learns a delta: lora, adalora, ia3, bitfit, freeze,
+    adapter, prefix, soft-prompt, p-tuning."""
 
     training: TrainingRecipe = TrainingRecipe()
     """How the loop trains."""
@@ -151,6 +151,12 @@ class FitResult:
 
 def run(spec: FitSpec, session: Session) -> FitResult:
     """Check the rows, tune, measure, and write the bundle."""
+    if isinstance(spec.method, Auto):
+        from tunesmith.operations.auto import settle_method
+        from tunesmith.operations.fitting import fit_bundle
+
+        spec, plan = settle_method(spec, session)
+        return fit_bundle(spec, session, plan=plan)
     if spec.ensemble is not None:
         from tunesmith.operations.ensembles import fit_ensemble
 

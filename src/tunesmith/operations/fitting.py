@@ -56,7 +56,7 @@ from tunesmith.stages.tune.rows import Rows, make_rows
 from tunesmith.stages.tune.tracking import tracked
 from tunesmith.stages.tune.writing import choose_decoding
 from tunesmith.store.bundles import Bundle, write_attachments
-from tunesmith.store.run_folder import open_run_folder, removed_if_unstarted
+from tunesmith.store.run_folder import keep_plan, open_run_folder, read_plan, removed_if_unstarted
 from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.structured import sample_row
 from tunesmith.tasks.task import Task
@@ -94,10 +94,16 @@ class Tuned:
     fitted: Fitted
     reasons: tuple[str, ...]
     folder: str = MAIN
+    plan: Mapping[str, Any] | None = None
 
 
-def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
-    """Return the result of tuning as `spec` says, after the bundle was written."""
+def fit_bundle(
+    spec: FitSpec, session: Session, *, plan: Mapping[str, Any] | None = None
+) -> FitResult:
+    """Return the result of tuning as `spec` says, after the bundle was written.
+
+    `plan` is what chose the method, where one did; it is kept with the run and told in the report.
+    """
     started = time.perf_counter()
     out = spec.folder
     spec = with_own_training(spec.model_copy(update={"out": str(out)}))
@@ -110,12 +116,13 @@ def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
     refuse_boosters(spec, prepared.task)
     beside = prepare_beside(spec, session, prepared.backbone, tokens)
     open_folder(spec, session, prepared, beside.fingerprints)
+    plan = keep_plan(out, plan) if plan is not None else read_plan(out)
     with removed_if_unstarted(out), threads(spec.training.threads) as count:
         tuned, *others = _tune(spec, session, prepared, beside, thread_count=count)
         also = {
             name: _write(session, each) for name, each in zip(beside.others, others, strict=True)
         }
-        bundle = _write(session, tuned)
+        bundle = _write(session, replace(tuned, plan=plan))
     return FitResult(
         bundle=bundle.path,
         report=bundle.report,
@@ -376,6 +383,7 @@ def _background(tuned: Tuned, *, split: str, notes: list[str]) -> Background:
             "reasons": [*tuned.reasons, *fitted.reasons],
         },
         rate_finder=fitted.rate_finder,
+        plan=tuned.plan,
         check=[finding.to_json() for finding in prepared.findings],
         notes=notes,
     )

@@ -6,6 +6,7 @@ A folder where something stands already is refused.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import reprlib
 import shutil
@@ -20,6 +21,9 @@ from tunesmith.store.atomic import remove_leftovers, write_file
 from tunesmith.store.checkpoints import list_checkpoints
 
 LOCK = "config.lock.yaml"
+PLAN = "plan.json"
+"""The plan that chose the method, where one did."""
+
 RESULTS = {"fit": "bundle", "pretrain": "backbone"}
 """The folder that a finished run holds, by verb."""
 _SHOW_SPEC = "tunesmith fit DATA --task classification --print-spec"
@@ -51,24 +55,47 @@ def open_run_folder(
         _check_resumable(out, settings, facts, verb=verb)
         remove_leftovers(out)
         return
-    if os.path.exists(out) and (not out.is_dir() or any(out.iterdir())):
-        if not overwrite:
-            more = ", or --overwrite to replace it" if lock.is_file() else ""
-            if list_checkpoints(out) and is_unfinished(out):
-                more += f", or go on with: tunesmith {verb} {lock} --resume"
-            raise SpecError(
-                f"`--out` must be a new or empty folder; `{out}` exists",
-                hint=f"--out {out}-2{more}",
-            )
-        if not lock.is_file():
-            raise SpecError(
-                f"`--overwrite` replaces only the folder of a run; `{out}` has no {LOCK}",
-                hint=f"--out {out}-2",
-            )
+    if refuse_taken(out, overwrite=overwrite, verb=verb):
         shutil.rmtree(out)
     write_file(
         lock, yaml.safe_dump({**settings, "lock": dict(facts)}, sort_keys=False, allow_unicode=True)
     )
+
+
+def refuse_taken(out: Path, *, overwrite: bool, verb: str) -> bool:
+    """Tell whether a run stands in `out` that may be replaced.
+
+    Raises `SpecError` where something stands there that may not be.
+    """
+    if not os.path.exists(out) or (out.is_dir() and not any(out.iterdir())):
+        return False
+    lock = out / LOCK
+    if not overwrite:
+        more = ", or --overwrite to replace it" if lock.is_file() else ""
+        if list_checkpoints(out) and is_unfinished(out):
+            more += f", or go on with: tunesmith {verb} {lock} --resume"
+        raise SpecError(
+            f"`--out` must be a new or empty folder; `{out}` exists",
+            hint=f"--out {out}-2{more}",
+        )
+    if not lock.is_file():
+        raise SpecError(
+            f"`--overwrite` replaces only the folder of a run; `{out}` has no {LOCK}",
+            hint=f"--out {out}-2",
+        )
+    return True
+
+
+def keep_plan(out: Path, plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Keep the plan that chose a run's method in its folder, and return it."""
+    write_file(out / PLAN, json.dumps(plan, ensure_ascii=False, indent=1) + "\n")
+    return plan
+
+
+def read_plan(out: Path) -> dict[str, Any] | None:
+    """Return the plan that a run keeps, where it has one."""
+    path = out / PLAN
+    return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
 def is_unfinished(out: Path) -> bool:

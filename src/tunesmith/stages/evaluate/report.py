@@ -33,6 +33,7 @@ class Background:
     curve: Mapping[str, Any] | None = None
     training: Mapping[str, Any] | None = None
     rate_finder: Mapping[str, Any] | None = None
+    plan: Mapping[str, Any] | None = None
     check: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     notes: Sequence[str] = field(default_factory=tuple)
     reliability: Mapping[str, Any] | None = None
@@ -66,6 +67,7 @@ def make_report(marked: Marked, background: Background) -> dict[str, Any]:
         "curve": background.curve,
         "training": background.training,
         "rate_finder": background.rate_finder,
+        "plan": background.plan,
         "check": list(background.check) or None,
         "notes": [*background.notes, *marks.notes],
     }
