@@ -14,6 +14,7 @@ from tunesmith.interfaces.python import (
     fit,
     predict,
     pretrain,
+    prompt,
     runs,
     stream,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "fit",
     "predict",
     "pretrain",
+    "prompt",
     "runs",
     "stream",
 ]

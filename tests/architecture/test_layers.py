@@ -97,6 +97,7 @@ def test_public_names_are_exactly_the_listed_ones():
         "fit",
         "predict",
         "pretrain",
+        "prompt",
         "runs",
         "stream",
     ]

@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerFast
 from tunesmith.core.deltas import PTuning, SoftPrompt
 from tunesmith.core.errors import SpecError
 from tunesmith.model.backbones import Backbone
-from tunesmith.model.framing import find_frame, find_pair_frame
+from tunesmith.model.framing import Frame, find_frame, find_pair_frame
 
 TOKEN = "<prompt-{}>"
 
@@ -56,10 +56,17 @@ class PromptTable(nn.Module):
         return torch.where(is_prompt[..., None], own.to(words.dtype), words)
 
 
-def with_prompt(backbone: Backbone, method: SoftPrompt | PTuning, *, seed: int) -> Backbone:
+def with_prompt(
+    backbone: Backbone,
+    method: SoftPrompt | PTuning,
+    *,
+    seed: int,
+    behind: tuple[int, ...] | None = None,
+) -> Backbone:
     """Return a backbone whose tokenizer puts `method.tokens` new tokens before every text.
 
-    They begin at the embeddings of `method.initial_text`, in turn, or of random tokens. Raises
+    They begin at the embeddings of `method.initial_text`, in turn, or of random tokens. The ids
+    `behind` stand behind a text in place of the tokenizer's own, where they are given. Raises
     `SpecError` where that text has no token, or the prompt would leave no room for a text.
     """
     tokenizer, model = backbone.tokenizer, backbone.model
@@ -71,6 +78,8 @@ def with_prompt(backbone: Backbone, method: SoftPrompt | PTuning, *, seed: int) 
         )
     ids = _beginning(tokenizer, method, seed=seed)
     frame, pair = find_frame(tokenizer), find_pair_frame(tokenizer)
+    if behind is not None:
+        frame = Frame(frame.before, behind)
     names = [TOKEN.format(number) for number in range(method.tokens)]
     table = model.get_input_embeddings()
     before = table.weight[ids].detach().clone()

@@ -31,7 +31,8 @@ class FitSpec(RowsSpec):
 
     method: Method = Full()
     """How the model is adapted: full, probe (frozen vectors and a linear head, in seconds),
-    zero-shot (the names of the labels), extractive (summarization), or one that learns a delta:
+    zero-shot (words for the labels), few-shot (examples in a prompt), extractive (summarization),
+    or one that learns a delta:
     lora, adalora, ia3, bitfit, freeze, adapter, prefix, soft-prompt, p-tuning."""
 
     training: TrainingRecipe = TrainingRecipe()
@@ -122,8 +123,16 @@ class FitResult:
 
 def run(spec: FitSpec, session: Session) -> FitResult:
     """Check the rows, tune, measure, and write the bundle."""
+    from tunesmith.core.prompting import Asked
+    from tunesmith.operations.companions import refuse_contradictions
     from tunesmith.operations.fitting import fit_bundle
 
+    if isinstance(spec.method, Asked):
+        from tunesmith.operations.prompting import answers_by_prompt, fit_asked
+
+        refuse_contradictions(spec)
+        if by := answers_by_prompt(spec):
+            return fit_asked(spec, session, method=spec.method, by=by)
     return fit_bundle(spec, session)
 
 

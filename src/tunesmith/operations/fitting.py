@@ -20,6 +20,7 @@ from tunesmith.model.device import Choice, choose_precision, threads
 from tunesmith.model.heads import HeadModel, new_head
 from tunesmith.model.heads.generate import Writer, keep_decoding
 from tunesmith.model.heads.recommend import new_recommender
+from tunesmith.model.heads.words import WordsClassifier
 from tunesmith.model.pretraining.writers import suit_attention
 from tunesmith.model.sharing import share_encoder
 from tunesmith.operations.companions import (
@@ -31,7 +32,7 @@ from tunesmith.operations.companions import (
 from tunesmith.operations.deltas import attach_delta, settle_delta, with_own_rate
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.plain_notes import plain_note
-from tunesmith.operations.preparing import Prepared, prepare_sound
+from tunesmith.operations.preparing import Prepared, learns_words, prepare_sound
 from tunesmith.operations.tokens import Tokens
 from tunesmith.runtime.canary import make_canary
 from tunesmith.runtime.engine import Engine
@@ -105,7 +106,7 @@ def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
         bundle=bundle.path,
         report=bundle.report,
         seconds=time.perf_counter() - started,
-        next_commands=_next_commands(bundle, prepared),
+        next_commands=next_commands(bundle, prepared),
         also={name: (each.path, each.report) for name, each in also.items()},
     )
 
@@ -192,6 +193,9 @@ def _settled(tuned: Tuned) -> Tuned:
 def _new_model(spec: FitSpec, prepared: Prepared) -> HeadModel:
     """Return the untrained model of the task's head family."""
     task = prepared.task
+    if learns_words(spec.method):
+        network: Any = WordsClassifier(prepared.backbone.model)
+        return network
     if isinstance(task, Recommendation):
         return new_recommender(
             prepared.backbone,
@@ -268,7 +272,7 @@ def save_weights(folder: Path, engine: Engine) -> None:
     folder.mkdir()
     id2label = dict(enumerate(engine.task.outputs()))
     problem = _problem_type(engine.task)
-    if isinstance(engine.model, Writer):
+    if engine.task.head == "generate":
         keep_decoding(engine.model, engine.decoding)
     engine.model.to("cpu").save(folder, id2label=id2label, problem=problem)
     engine.model.to(engine.device)
@@ -341,7 +345,8 @@ def _background(tuned: Tuned, *, split: str, notes: list[str]) -> Background:
     )
 
 
-def _next_commands(bundle: Bundle, prepared: Prepared) -> tuple[str, ...]:
+def next_commands(bundle: Bundle, prepared: Prepared) -> tuple[str, ...]:
+    """Return what may be typed once a bundle stands."""
     sample = (prepared.splits.test or prepared.splits.valid)[0].inputs
     fields = prepared.task.input_fields(sample)
     text = json.dumps(sample.text[:60], ensure_ascii=False).replace("$", "\\$").replace("`", "\\`")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from tunesmith.model.framing import Reading, Window
 from tunesmith.runtime.merging import merge_windows
 from tunesmith.runtime.onnx_model import OnnxModel
 from tunesmith.tasks.task import Task
+
+if TYPE_CHECKING:
+    from tunesmith.runtime.prompted import Asking
 
 Output: TypeAlias = Literal["logits", "vectors"]
 Compute: TypeAlias = Callable[[Arrays], np.ndarray]
@@ -39,7 +42,8 @@ class Engine:
     """All that an answer needs: model, tokenizer, task, reading, device and number format.
 
     `model` is a `HeadModel`, on the torch device `device` already, or an `OnnxModel`, which has
-    its number format in itself and no device. `decoding` is how a model that writes does it.
+    its number format in itself and no device. `decoding` is how a model that writes does it,
+    `asking` the prompt that a `Speaker` is asked by.
     """
 
     model: Any
@@ -49,6 +53,7 @@ class Engine:
     device: Any
     precision: str = "fp32"
     decoding: DecodingRecipe = DecodingRecipe()
+    asking: Asking | None = None
 
 
 def answer(engine: Engine, inputs: Iterable[Inputs]) -> Iterator[Answer]:
@@ -72,6 +77,10 @@ def score(engine: Engine, inputs: Sequence[Inputs]) -> list[np.ndarray]:
 
     Recommendations are (k, 2), the best items and their scores.
     """
+    if engine.asking is not None:
+        from tunesmith.runtime.prompted import score_asked  # noqa: PLC0415 (imports torch)
+
+        return score_asked(engine, inputs)
     if engine.task.head == "recommend":
         from tunesmith.runtime.rankings import rank_items  # noqa: PLC0415 (imports torch)
 

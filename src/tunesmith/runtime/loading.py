@@ -34,6 +34,8 @@ def load_engine(
     if not isinstance(bundle, Bundle):
         bundle = read_bundle(bundle)
     device = device or torch.device("cpu")
+    if bundle.manifest.get("template") is not None:
+        return _load_asked(bundle, device=device, precision=precision)
     reading = read_reading(bundle)
     try:
         pooling = bundle.manifest["pooling"]
@@ -49,6 +51,31 @@ def load_engine(
     return Engine(
         model.to(device).eval(), tokenizer, bundle.task, reading, device, precision, decoding
     )
+
+
+def _load_asked(bundle: Bundle, *, device: torch.device, precision: str) -> Engine:
+    """Return an engine over a bundle that answers by a prompt."""
+    from tunesmith.model.backbones import (  # noqa: PLC0415 (imports transformers)
+        load_tokenizer,
+        longest_context,
+    )
+    from tunesmith.model.heads.speak import load_speaker  # noqa: PLC0415 (imports transformers)
+    from tunesmith.runtime.prompted import read_prompt, with_prompt  # noqa: PLC0415 (imports torch)
+
+    def load_encoder(folder: Path) -> Engine:
+        from tunesmith.model.heads.embed import load_embedder  # noqa: PLC0415 (few need it)
+
+        model = load_embedder(folder).to(device).eval()
+        tokenizer = load_tokenizer(folder)
+        length = longest_context(folder, tokenizer)
+        reading = Reading(length, length // 4, "windows", case_shape=False)
+        return Engine(model, tokenizer, bundle.task, reading, device)
+
+    prompt, more = read_prompt(bundle, load_encoder)
+    model = load_speaker(bundle.model_folder).to(device).eval()
+    tokenizer = load_tokenizer(bundle.model_folder)
+    plain = Engine(model, tokenizer, bundle.task, read_reading(bundle), device, precision)
+    return with_prompt(plain, prompt, **more)
 
 
 def with_decoding(engine: Engine, changes: DecodingRecipe) -> Engine:

@@ -20,7 +20,7 @@ from tunesmith.store.atomic import remove_leftovers, write_file
 from tunesmith.store.checkpoints import list_checkpoints
 
 LOCK = "config.lock.yaml"
-RESULTS = {"fit": "bundle", "pretrain": "backbone"}
+RESULTS = {"fit": "bundle", "pretrain": "backbone", "prompt": "bundle"}
 """The folder that a finished run holds, by verb."""
 _SHOW_SPEC = "tunesmith fit DATA --task classification --print-spec"
 
@@ -125,7 +125,9 @@ def _check_resumable(
             f"`--resume` needs a run in `{out}`; there is no {LOCK}", hint="tunesmith runs"
         )
     if (result := out / RESULTS[verb]).exists():
-        use = f'predict {result} "some text"' if verb == "fit" else f"fit DATA --model {result}"
+        use = (
+            f'predict {result} "some text"' if verb != "pretrain" else f"fit DATA --model {result}"
+        )
         raise SpecError(
             f"`--resume` needs an unfinished run; `{result}` is complete",
             hint=f"tunesmith {use}",

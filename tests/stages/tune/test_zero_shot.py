@@ -89,7 +89,7 @@ def test_words_of_an_unknown_label_are_refused(fit):
 
 
 def test_template_without_its_slot_is_refused(fit):
-    with pytest.raises(SpecError, match="must hold `{}`"):
+    with pytest.raises(SpecError, match="must hold `{label}` \(or `{}`\)"):
         fit(rows(), template="about nothing")
 
 

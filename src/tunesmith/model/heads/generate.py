@@ -68,7 +68,7 @@ class Writer(nn.Module):
             inputs = {"attention_mask": None, "position_ids": batch["position_ids"]}
         if "written_ids" in batch:
             inputs["decoder_input_ids"] = self._shifted(batch["written_ids"])
-        with _only_at(self.linear, batch["places"]):
+        with only_at(self.linear, batch["places"]):
             logits = self.whole(input_ids=batch["input_ids"], use_cache=False, **inputs)[0]
         return logits[0].float()
 
@@ -190,7 +190,7 @@ def keep_decoding(writer: Writer, decoding: DecodingRecipe) -> None:
 
 
 @contextlib.contextmanager
-def _only_at(layer: nn.Module, places: torch.Tensor) -> Iterator[None]:
+def only_at(layer: nn.Module, places: torch.Tensor) -> Iterator[None]:
     """Let a layer see (1, N, H), the states at `places` of the flattened (B, T, H), and no other.
 
     The projection onto a vocabulary costs as much as the layers below it.

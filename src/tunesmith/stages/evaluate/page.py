@@ -32,6 +32,7 @@ from tunesmith.stages.evaluate.page_numbers import (
     moment_text,
     ratio_text,
 )
+from tunesmith.stages.evaluate.page_prompt import prompt_part
 from tunesmith.stages.evaluate.page_rates import rate_figure
 from tunesmith.stages.evaluate.page_style import STYLE
 from tunesmith.stages.evaluate.page_tables import (
@@ -267,6 +268,7 @@ PARTS: tuple[tuple[str, Part], ...] = (
     ("confusion", _confusion),
     ("calibration", _calibration),
     ("mistakes", _mistakes),
+    ("prompt", prompt_part),
     ("training", _training),
     ("check", _check),
     ("provenance", _provenance),

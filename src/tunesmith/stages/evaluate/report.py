@@ -35,6 +35,7 @@ class Background:
     rate_finder: Mapping[str, Any] | None = None
     check: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     notes: Sequence[str] = field(default_factory=tuple)
+    prompt: Mapping[str, Any] | None = None
 
 
 def make_report(marked: Marked, background: Background) -> dict[str, Any]:
@@ -64,6 +65,7 @@ def make_report(marked: Marked, background: Background) -> dict[str, Any]:
         "curve": background.curve,
         "training": background.training,
         "rate_finder": background.rate_finder,
+        "prompt": background.prompt,
         "check": list(background.check) or None,
         "notes": [*background.notes, *marks.notes],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tunesmith.core.deltas import Freeze
+from tunesmith.core.deltas import Freeze, SoftPrompt
 from tunesmith.core.methods import Extractive, Full, Method, Probe, ZeroShot
 from tunesmith.stages.tune.decision import settle
 from tunesmith.stages.tune.extractive import fit_extractive
@@ -29,6 +29,8 @@ def fit_method(job: Job, method: Method) -> Fitted:
             fitted = fit_extractive(job, method)
         case ZeroShot():
             fitted = fit_zero_shot(job, method)
+        case SoftPrompt(head="words"):
+            fitted = fit_full(job, Full(head_start="random"))
         case Freeze():
             fitted = fit_full(_frozen(job, method), Full())
         case _:

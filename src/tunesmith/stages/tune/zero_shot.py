@@ -17,11 +17,13 @@ from tunesmith.model.heads import linear_of
 from tunesmith.runtime.engine import window_vectors
 from tunesmith.stages.tune.job import Fitted, Job
 from tunesmith.stages.tune.linear import set_linear
+from tunesmith.tasks.labels import spoken_label
 
 READ_WINDOWS = 20_000
 """Windows without labels that refine the names, at most."""
 
-_JOINTS = re.compile(r"[_\-./\s]+|(?<=[a-z])(?=[A-Z])")
+NAMED_SLOT = re.compile(r"\{(?:label|mask)\}")
+"""What a template for prompts calls the place of the words, which here is `{}` as well."""
 
 
 def fit_zero_shot(job: Job, method: ZeroShot) -> Fitted:
@@ -84,14 +86,15 @@ def _label_texts(labels: tuple[str, ...], method: ZeroShot) -> Iterator[str]:
             f"`method.words` must name labels of the rows; got {', '.join(sorted(unknown))}",
             hint=f"the labels are {', '.join(labels[:10])}",
         )
+    around = NAMED_SLOT.sub("{}", method.template or "{}")
     for label in labels:
-        words = method.words.get(label) or " ".join(_JOINTS.split(label)).strip()
+        words = ", ".join(method.words.get(label) or ()) or spoken_label(label)
         if not words:
             raise SpecError(
                 f"the label `{label}` must have words to be compared with",
                 hint=f"--set method.words.{label}='what it means'",
             )
-        yield method.template.replace("{}", words)
+        yield around.replace("{}", words)
 
 
 def _vectors_of(job: Job, texts: list[str]) -> np.ndarray:
