@@ -122,8 +122,9 @@ def test_both_pages_of_a_task_have_the_same_sections_blocks_and_figures(reposito
         assert re.findall(pattern, prose(english)) == re.findall(pattern, prose(chinese))
 
 
-def test_both_pages_of_learning_together_have_the_same_sections_and_blocks(repository):
-    english, chinese = (document(repository, f"docs/joint{end}.md") for end in ("", ".zh-CN"))
+@pytest.mark.parametrize("page", ["joint", "prompts"])
+def test_both_pages_of_a_subject_have_the_same_sections_and_blocks(repository, page):
+    english, chinese = (document(repository, f"docs/{page}{end}.md") for end in ("", ".zh-CN"))
     assert headings(english) == headings(chinese)
     assert len(headings(english)) > 4
     assert blocks(english) == blocks(chinese)
@@ -165,7 +166,10 @@ def test_samples_hold_rows_that_their_task_reads(repository, sample):
 
 @pytest.mark.parametrize(
     "name",
-    [*READMES, "CONTRIBUTING.md", "docs/joint.md", *(pages[0] for pages in TASK_PAGES.values())],
+    [
+        *(*READMES, "CONTRIBUTING.md", "docs/joint.md", "docs/prompts.md"),
+        *(pages[0] for pages in TASK_PAGES.values()),
+    ],
 )
 def test_commands_of_a_document_can_be_parsed(repository, name, tmp_path, monkeypatch):
     found = commands(document(repository, name))

@@ -21,7 +21,7 @@ from tunesmith.runtime.loading import load_engine
 def fit(tmp_path, tiny_rows):
     def run(model, *, folder="run", task="classification", data=tiny_rows, **method):
         own = {"name": "soft-prompt", "head": "words", "tokens": 4, **method}
-        training = {"epochs": 10, "batch_tokens": 512, "learning_rate": 0.1, "patience": 0}
+        training = {"epochs": 30, "batch_tokens": 4096, "learning_rate": 0.1, "patience": 0}
         out = tmp_path / folder
         return tunesmith.fit(
             data, task=task, model=str(model), method=own, training=training, out=out
@@ -38,7 +38,7 @@ def test_only_the_prompt_learns_and_plain_transformers_says_the_same(request, fi
     folder = request.getfixturevalue(kind)
     result = fit(folder, initial_text="the order is good or bad")
     losses = [step["loss"] for step in result.report["curve"]["steps"]]
-    assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
+    assert sum(losses[-3:]) < 0.95 * sum(losses[:3])
     kept = json.loads((result.bundle / "bundle.json").read_text("utf-8"))
     assert kept["delta"]["trainable_parameters"] == 4 * 32
     assert kept["delta"]["bytes"] < 4096

@@ -16,7 +16,14 @@ ShotOrder = Literal["auto", "random", "alternated", "nearest_last"]
 
 
 def _split_words(value: Any) -> Any:
-    """Turn `great|good`, one text for a label, into several words."""
+    """Turn `great|good`, one text for a label, into several words; `LABEL=WORDS` may be texts."""
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        pairs = [item.partition("=") for item in value]
+        if not all(label and equals for label, equals, _ in pairs):
+            raise ValueError("words must be written LABEL=WORD|WORD, such as spam=junk|spam")
+        value = {label: words for label, _, words in pairs}
     if not isinstance(value, dict):
         return value
     return {

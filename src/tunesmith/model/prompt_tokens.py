@@ -22,6 +22,7 @@ from tunesmith.model.backbones import Backbone
 from tunesmith.model.framing import Frame, find_frame, find_pair_frame
 
 TOKEN = "<prompt-{}>"
+BEHIND = "<behind>"
 
 
 class PromptTable(nn.Module):
@@ -78,8 +79,6 @@ def with_prompt(
         )
     ids = _beginning(tokenizer, method, seed=seed)
     frame, pair = find_frame(tokenizer), find_pair_frame(tokenizer)
-    if behind is not None:
-        frame = Frame(frame.before, behind)
     names = [TOKEN.format(number) for number in range(method.tokens)]
     table = model.get_input_embeddings()
     before = table.weight[ids].detach().clone()
@@ -98,7 +97,9 @@ def with_prompt(
         )
     if getattr(model, "generation_config", None) is not None:
         model.generation_config.suppress_tokens = new_ids  # a prompt is read, never written
-    _put_before(tokenizer, names, frame, pair)
+    if behind is not None:
+        frame = Frame(frame.before, ())
+    _put_before(tokenizer, names, frame, pair, behind or ())
     return replace(backbone, tokenizer=_as_it_is(tokenizer))
 
 
@@ -164,8 +165,13 @@ def _beginning(tokenizer: Any, method: SoftPrompt | PTuning, *, seed: int) -> li
     return [plain[number] for number in chosen[: method.tokens].tolist()]
 
 
-def _put_before(tokenizer: Any, names: list[str], frame: Any, pair: Any) -> None:
-    """Let the tokenizer put the prompt behind what it puts before a text, and before two."""
+def _put_before(
+    tokenizer: Any, names: list[str], frame: Any, pair: Any, behind: tuple[int, ...]
+) -> None:
+    """Let the tokenizer put the prompt behind what it puts before a text, and before two.
+
+    The ids `behind` stand at the end of a single text, as one piece: their spelling may be any.
+    """
     used: dict[str, int] = {}
 
     def spelled(ids: tuple[int, ...]) -> list[str]:
@@ -175,9 +181,14 @@ def _put_before(tokenizer: Any, names: list[str], frame: Any, pair: Any) -> None
 
     used.update(zip(names, tokenizer.convert_tokens_to_ids(names), strict=True))
     single = [*spelled(frame.before), *names, "$A", *spelled(frame.after)]
+    single += [BEHIND] if behind else []
+    pieces = []
+    if behind:
+        spelling = tokenizer.convert_ids_to_tokens(list(behind))
+        pieces.append({"id": BEHIND, "ids": list(behind), "tokens": spelling})
     kind = 1 if pair.has_types else 0
     both = [*spelled(pair.before), *names, "$A", *spelled(pair.between)]
     both += [f"$B:{kind}", *(f"{token}:{kind}" for token in spelled(pair.after))]
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single=single, pair=both, special_tokens=list(used.items())
+        single=single, pair=both, special_tokens=[*used.items(), *pieces]
     )

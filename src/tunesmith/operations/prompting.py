@@ -17,7 +17,7 @@ from tunesmith.core.events import Said
 from tunesmith.core.examples import Example
 from tunesmith.core.prompting import Asked, FewShot
 from tunesmith.core.prompts import By
-from tunesmith.core.recipe import ModelRecipe
+from tunesmith.core.recipe import DecodingRecipe, ModelRecipe
 from tunesmith.data.splits import sample_examples
 from tunesmith.model.device import threads
 from tunesmith.model.framing import Reading
@@ -123,6 +123,11 @@ def find_by(spec: RowsSpec, wish: str) -> By:
 def fit_asked(spec: FitSpec, session: Session, *, method: Asked, by: By) -> FitResult:
     """Return the result of a method that asks in words, after the bundle was written."""
     started = time.perf_counter()
+    if spec.decoding != DecodingRecipe():
+        raise SpecError(
+            f"`decoding` is for tasks whose answer is written; {spec.task} is not",
+            hint="leave out the settings of `decoding`",
+        )
     spec = spec.model_copy(update={"out": str(spec.folder)})
     prepared = prepare_asked(spec, session)
     language = choose_language(method.template_language, prepared.splits.train)

@@ -19,6 +19,7 @@ from tunesmith.stages.tune.job import Fitted, Job
 from tunesmith.stages.tune.linear import set_linear
 from tunesmith.tasks.labels import spoken_label
 
+OTHER_SLOT = re.compile(r"\{[a-z_]+\}")
 READ_WINDOWS = 20_000
 """Windows without labels that refine the names, at most."""
 
@@ -87,6 +88,12 @@ def _label_texts(labels: tuple[str, ...], method: ZeroShot) -> Iterator[str]:
             hint=f"the labels are {', '.join(labels[:10])}",
         )
     around = NAMED_SLOT.sub("{}", method.template or "{}")
+    if others := OTHER_SLOT.findall(around):
+        raise SpecError(
+            "a template for vectors stands around the words alone; got "
+            f"{', '.join(dict.fromkeys(others))} in `{method.template}`",
+            hint="--set method.template='a text about {label}', or a --model that guesses words",
+        )
     for label in labels:
         words = ", ".join(method.words.get(label) or ()) or spoken_label(label)
         if not words:
