@@ -119,6 +119,12 @@ def test_examples_without_room_are_left_out_and_counted(fit, tiny_decoder):
     assert f"{40 - kept} of 40 examples left out" in reasons
 
 
+def test_rows_without_room_for_their_nearest_examples_are_counted(fit, tiny_decoder):
+    result = fit(tiny_decoder, **{"name": "few-shot", "examples": 30, "choice": "nearest"})
+    said = "6 of 6 rows had no room for all 30 of their nearest examples"
+    assert any(said in note for note in result.report["notes"])
+
+
 def test_rows_beyond_the_prompts_room_are_counted_in_the_report(fit, tiny_decoder, tmp_path):
     rows = [{"text": "order " * 3 + str(n), "label": ("good", "bad")[n % 2]} for n in range(40)]
     data = tmp_path / "data"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -12,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokeniz
 import tunesmith
 from tunesmith.core.errors import SpecError
 from tunesmith.model.heads.speak import load_speaking_backbone
+from tunesmith.operations.soft_words import shared_beginning
 from tunesmith.runtime.canary import canary_difference
 from tunesmith.runtime.engine import score
 from tunesmith.runtime.loading import load_engine
@@ -89,3 +91,10 @@ def test_soft_prompt_of_words_is_for_one_text_and_its_label(fit, tiny_decoder, t
 def test_export_of_a_soft_prompt_of_words_is_refused(fit, tiny_masked):
     with pytest.raises(SpecError, match="answers by a prompt, in words"):
         tunesmith.export(fit(tiny_masked).bundle)
+
+
+def test_tokens_that_all_words_begin_with_belong_to_the_question():
+    ids = {"a": [np.array([7, 1]), np.array([7, 2, 3])], "b": [np.array([7, 4])]}
+    assert shared_beginning(ids) == (7,)
+    assert shared_beginning({**ids, "c": [np.array([8, 4])]}) == ()
+    assert shared_beginning({"a": [np.array([7])], "b": [np.array([7, 4])]}) == ()

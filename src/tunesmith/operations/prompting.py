@@ -38,6 +38,7 @@ from tunesmith.runtime.prompted import (
     SHOTS_FILE,
     asking_of,
     count_cut,
+    count_short,
     render_prompt,
 )
 from tunesmith.session import Session
@@ -250,6 +251,12 @@ def write_asked(spec: Any, session: Session, prepared: Prepared, chosen: Chosen)
         notes.append(
             f"{cut:,} of {len(inputs):,} rows are longer than the prompt leaves room for: their "
             "ends were not read."
+        )
+    if short := count_short(engine, inputs):
+        notes.append(
+            f"{short:,} of {len(inputs):,} rows had no room for all "
+            f"{asking_of(engine).prompt.nearest} of their nearest examples: the farthest were left "
+            "out."
         )
     report = make_report(marked, _background(spec, prepared, chosen, split=split, notes=notes))
     manifest = _manifest(spec, prepared, chosen)

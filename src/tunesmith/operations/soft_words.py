@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tunesmith.core.deltas import SoftPrompt
 from tunesmith.core.errors import Problem, SpecError
 from tunesmith.core.prompts import Prompt
@@ -38,9 +40,11 @@ def with_words(
     )
     refuse_words(reader)
     ids = {label: [answer_ids(reader, word) for word in own] for label, own in words.items()}
+    shared = shared_beginning(ids) if speaking == "causal" else ()
+    ids = {label: [own[len(shared) :] for own in listed] for label, listed in ids.items()}
     _refuse_unclear(ids, words, speaking=speaking)
     tokenizer = backbone.tokenizer
-    behind = tuple(reader.encode(reader.template.tail.rstrip(" ")))
+    behind = (*reader.encode(reader.template.tail.rstrip(" ")), *shared)
     gap = tokenizer.mask_token_id if speaking == "masked" else None
     if gap is not None:
         after = reader.encode("".join(literal for literal, _ in reader.template.after))
@@ -63,6 +67,15 @@ def _problems(task: Task, speaking: str, template: str) -> list[Problem]:
         must = "the template of a soft prompt must begin with `{text}`: the prompt stands before it"
         problems.append(Problem(must, f"`{template}`"))
     return problems
+
+
+def shared_beginning(ids: dict[str, list[np.ndarray]]) -> tuple[int, ...]:
+    """Return the tokens that all words begin with, a blank often: the question ends with them."""
+    every = [own.tolist() for listed in ids.values() for own in listed]
+    shortest = min(len(own) for own in every) - 1
+    same = [len({own[at] for own in every}) == 1 for at in range(shortest)]
+    count = same.index(False) if False in same else shortest
+    return tuple(every[0][:count])
 
 
 def _refuse_unclear(ids: dict, words: dict, *, speaking: str) -> None:

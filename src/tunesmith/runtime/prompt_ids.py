@@ -24,6 +24,9 @@ from tunesmith.tasks.task import Task
 FEWEST_TEXT_TOKENS = 8
 """Tokens that a question is given at least; what stands before it must leave as many."""
 
+MOST_KNOWN = 10_000
+"""Answers whose ids are remembered: labels are few, choices of rows are not."""
+
 _NOTHING = np.empty(0, dtype=np.int64)
 
 
@@ -104,8 +107,7 @@ def question_ids(
 
     `shots` are examples of this question alone.
     """
-    words = [word for group in question.answers for word in group]
-    own = tuple(answer_ids(reader, word) for word in words)
+    own = weighed_ids(reader, question)
     beside = reader.encode(shots_text(reader, shots))
     room = room_for(reader, prefix + len(beside), max(map(len, own)))
     before, after = (reader.encode(text) for text in question_texts(reader, question.slots))
@@ -118,7 +120,7 @@ def question_ids(
 
 def bare_ids(reader: PromptReader, question: Question) -> AskedIds:
     """Return a question of which only the words right before the answer are left."""
-    own = tuple(answer_ids(reader, word) for group in question.answers for word in group)
+    own = weighed_ids(reader, question)
     tail = reader.encode(reader.template.tail.strip(" "))
     return AskedIds(np.array(tail, dtype=np.int64), _NOTHING, own)
 
@@ -126,6 +128,8 @@ def bare_ids(reader: PromptReader, question: Question) -> AskedIds:
 def answer_ids(reader: PromptReader, word: str) -> np.ndarray:
     """Return (T,) the ids of an answer behind the template's own words; T may be 0."""
     if word not in reader.known:
+        if len(reader.known) >= MOST_KNOWN:
+            reader.known.clear()
         tail = reader.template.tail
         bare = tail.rstrip(" ")
         text = tail[len(bare) :] + word
@@ -136,14 +140,11 @@ def answer_ids(reader: PromptReader, word: str) -> np.ndarray:
     return reader.known[word]
 
 
-def sure_answers(reader: PromptReader, question: Question) -> Question:
-    """Return a question whose answers without tokens (choices of a row) are read as unknown."""
+def weighed_ids(reader: PromptReader, question: Question) -> tuple[np.ndarray, ...]:
+    """Return the ids of all words of a question; a choice without tokens is read as unknown."""
     unknown = reader.tokenizer.unk_token_id or reader.tokenizer.pad_token_id
-    for group in question.answers:
-        for word in group:
-            if not len(answer_ids(reader, word)):
-                reader.known[word] = np.array([unknown], dtype=np.int64)
-    return question
+    found = [answer_ids(reader, word) for group in question.answers for word in group]
+    return tuple(ids if len(ids) else np.array([unknown], dtype=np.int64) for ids in found)
 
 
 def room_for(reader: PromptReader, prefix: int, longest: int) -> int:

@@ -28,7 +28,6 @@ from tunesmith.runtime.prompt_ids import (
     prefix_ids,
     question_ids,
     shots_text,
-    sure_answers,
 )
 from tunesmith.tasks.asking import (
     Question,
@@ -148,6 +147,14 @@ def count_cut(engine: Engine, inputs: Sequence[Inputs]) -> int:
     return sum(any(is_cut[end - len(own) : end]) for own, end in zip(rows, ends, strict=True))
 
 
+def count_short(engine: Engine, inputs: Sequence[Inputs]) -> int:
+    """Return how many rows have room for fewer examples of their own than the prompt gives."""
+    prompt = asking_of(engine).prompt
+    if not prompt.nearest:
+        return 0
+    return sum(len(own) < prompt.nearest for own in _own_shots(engine, inputs))
+
+
 def text_vectors(engine: Engine, texts: Sequence[str], encoder: Engine | None = None) -> np.ndarray:
     """Return (N, H) unit vectors of texts, by the model itself or by an encoder of sentences."""
     own = encoder or engine
@@ -189,7 +196,7 @@ def _asked(
     asking = asking_of(engine)
     rows = [questions(engine.task, item, asking.prompt.words) for item in inputs]
     own = _own_shots(engine, inputs)
-    flat = [sure_answers(asking.reader, question) for each in rows for question in each]
+    flat = [question for each in rows for question in each]
     shots = [own[row] for row, each in enumerate(rows) for _ in each]
     return rows, flat, shots
 
