@@ -27,6 +27,11 @@ MOST_TRAINED = 0.001
 """Share of the model's parameters that a soft prompt may have."""
 
 TEST_SHARE = 0.3
+TEMPLATE = "{text}\nLabel:{label}"
+"""What the soft prompt is followed by, and one of those the search tries: without a blank, so that
+the words' first tokens differ in small vocabularies too."""
+
+SOFT = {"name": "soft-prompt", "head": "words", "template": TEMPLATE}
 
 
 def sentiment_rows() -> list[Row]:
@@ -100,12 +105,13 @@ def main() -> None:
                 most_rows=min(512, given.rows // 2),
                 calibrations=["none", "contextual", "domain"],
                 words=words,
+                templates=[TEMPLATE],
                 out=f"{folder}/hard",
                 **wishes,
             )
             learned = tunesmith.fit(
                 f"{folder}/train.jsonl",
-                method={"name": "soft-prompt", "tokens": soft, "head": "words", "words": words},
+                method={**SOFT, "tokens": soft, "words": words},
                 training={"epochs": given.epochs},
                 out=f"{folder}/soft",
                 **wishes,
