@@ -5,6 +5,7 @@ They hold settings only; `stages/tune/` is the one place that matches on them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field
@@ -66,11 +67,41 @@ class Extractive(Part):
     """Inverse regularisation strength (C) of the regression."""
 
 
+class Contrastive(Part):
+    """Few labels: texts of a class are drawn together first, then a linear head is fitted.
+
+    The validation rows measure; the bundle is then tuned once more on all rows.
+    """
+
+    name: Literal["contrastive"] = "contrastive"
+    """The method's name."""
+
+    names: Literal["auto", "always", "never"] = "auto"
+    """Whether the name of each label is one more text of its class; auto takes names that are
+    words (`classification`)."""
+
+    temperature: float = Field(0.07, gt=0)
+    """What cosines are divided by before the softmax: the lower, the more the nearest count."""
+
+    strength: float = Field(30.0, gt=0)
+    """Inverse regularisation strength (C) of the head."""
+
+    refit: bool = True
+    """Tune once more on train and validation rows together, once these have measured."""
+
+    training: ClassVar[Mapping[str, Any]] = {
+        "learning_rate": 4e-5,
+        "batch_tokens": 2048,
+        "epochs": 8,
+    }
+
+
 DELTAS = {part.model_fields["name"].default: part for part in get_args(DeltaMethod)}
 """Methods whose delta is kept in the bundle, beside the whole model."""
 
 METHODS = {
-    part.model_fields["name"].default: part for part in (Full, Probe, Extractive, ZeroShot, FewShot)
+    part.model_fields["name"].default: part
+    for part in (Full, Probe, Extractive, ZeroShot, FewShot, Contrastive)
 } | DELTAS
 
 
@@ -84,7 +115,7 @@ def named(value: Any, default: str) -> Any:
 
 
 Method = Annotated[
-    Full | Probe | Extractive | ZeroShot | FewShot | DeltaMethod,
+    Full | Probe | Extractive | ZeroShot | FewShot | Contrastive | DeltaMethod,
     Field(discriminator="name"),
     BeforeValidator(lambda value: named(value, default="full")),
 ]

@@ -39,13 +39,16 @@ class SettledDelta:
             (folder / name).write_bytes(content)
 
 
-def with_own_rate(spec: FitSpec) -> FitSpec:
-    """Return a spec whose learning rate is the method's own, where the user gave none."""
+def with_own_training(spec: FitSpec) -> FitSpec:
+    """Return a spec in which the settings of training that the user gave none for are the method's.
+
+    That is its learning rate, and what else its `training` names.
+    """
     rate = getattr(spec.method, "learning_rate", None)
-    if rate is None or "learning_rate" in spec.training.model_fields_set:
-        return spec
-    training = spec.training.model_copy(update={"learning_rate": rate})
-    return spec.model_copy(update={"training": training})
+    own = {} if rate is None else {"learning_rate": rate}
+    own |= getattr(spec.method, "training", {})
+    changes = {name: own[name] for name in own if name not in spec.training.model_fields_set}
+    return spec.model_copy(update={"training": spec.training.model_copy(update=changes)})
 
 
 def attach_delta(model: HeadModel, method: Method) -> Delta | None:

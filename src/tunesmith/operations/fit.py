@@ -31,9 +31,9 @@ class FitSpec(RowsSpec):
 
     method: Method = Full()
     """How the model is adapted: full, probe (frozen vectors and a linear head, in seconds),
-    zero-shot (words for the labels), few-shot (examples in a prompt), extractive (summarization),
-    or one that learns a delta:
-    lora, adalora, ia3, bitfit, freeze, adapter, prefix, soft-prompt, p-tuning."""
+    zero-shot (words for the labels), few-shot (examples in a prompt), contrastive (few labels),
+    extractive (summarization), or one that learns a delta: lora, adalora, ia3, bitfit, freeze,
+    adapter, prefix, soft-prompt, p-tuning."""
 
     training: TrainingRecipe = TrainingRecipe()
     """How the loop trains."""

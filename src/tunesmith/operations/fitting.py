@@ -29,7 +29,7 @@ from tunesmith.operations.companions import (
     refuse_contradictions,
     text_companion,
 )
-from tunesmith.operations.deltas import attach_delta, settle_delta, with_own_rate
+from tunesmith.operations.deltas import attach_delta, settle_delta, with_own_training
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.plain_notes import plain_note
 from tunesmith.operations.preparing import Prepared, learns_words, prepare_sound
@@ -62,6 +62,10 @@ SELECTED_ON_VALID = (
     "expect slightly less on new data. "
     "For an unbiased figure: tunesmith evaluate {bundle} TEST, or --set split.test=0.1"
 )
+ONLY_MEASURED = (
+    "Measured on the validation rows, which chose nothing. "
+    "On other rows: tunesmith evaluate {bundle} TEST, or --set split.test=0.1"
+)
 MEASURED_ON_VALID = (
     "Measured on the validation rows; the main task's chose the checkpoint. "
     "On other rows: tunesmith evaluate {bundle} TEST, or --set split.test=0.1"
@@ -89,7 +93,7 @@ def fit_bundle(spec: FitSpec, session: Session) -> FitResult:
     """Return the result of tuning as `spec` says, after the bundle was written."""
     started = time.perf_counter()
     out = spec.folder
-    spec = with_own_rate(spec.model_copy(update={"out": str(out)}))
+    spec = with_own_training(spec.model_copy(update={"out": str(out)}))
     cache = session.workspace.tokens if spec.training.token_cache else None
     refuse_contradictions(spec)
     tokens = Tokens(session.emit, cache)
@@ -237,8 +241,7 @@ def _write(session: Session, tuned: Tuned) -> Bundle:
     examples = getattr(prepared.splits, split)
     session.emit(Said(f"evaluating on {len(examples):,} {split} rows"))
     path = job.out / tuned.folder
-    caution = SELECTED_ON_VALID if tuned.folder == MAIN else MEASURED_ON_VALID
-    notes = [caution.format(bundle=path)] if split == "valid" else []
+    notes = [_caution(tuned).format(bundle=path)] if split == "valid" else []
     if split == "test":
         notes += _finish(tuned)
     marked = mark_engine(engine, examples, seed=spec.seed, emit=session.emit)
@@ -259,6 +262,13 @@ def _write(session: Session, tuned: Tuned) -> Bundle:
         (folder / "README.md").write_text(make_card(report, manifest), encoding="utf-8")
 
     return session.save(path, manifest, fill)
+
+
+def _caution(tuned: Tuned) -> str:
+    """Return what is to be said of figures that the validation rows gave."""
+    if tuned.folder != MAIN:
+        return MEASURED_ON_VALID
+    return SELECTED_ON_VALID if tuned.fitted.chosen_on_valid else ONLY_MEASURED
 
 
 def _finish(tuned: Tuned) -> list[str]:

@@ -26,6 +26,7 @@ from tunesmith.model.heads.speak import Speaker, find_speaking, load_speaking_ba
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.fitting import (
     CANARY_ROWS,
+    ONLY_MEASURED,
     next_commands,
     save_weights,
 )
@@ -58,10 +59,6 @@ from tunesmith.tasks.asking import (
     require_labels,
 )
 
-MEASURED_ON_VALID = (
-    "Measured on the validation rows, which chose nothing: the prompt was made from the training "
-    "rows alone. On other rows: tunesmith evaluate {bundle} TEST"
-)
 KINDS: dict[str, By] = {"causal": "likelihood", "seq2seq": "likelihood", "masked": "cloze"}
 """How a model is asked, by how it speaks."""
 
@@ -246,7 +243,7 @@ def write_asked(spec: Any, session: Session, prepared: Prepared, chosen: Chosen)
     session.emit(Said(f"evaluating on {len(examples):,} {split} rows"))
     marked = mark_engine(engine, examples, seed=spec.seed, emit=session.emit)
     inputs = [example.inputs for example in examples]
-    notes = [] if split == "test" else [MEASURED_ON_VALID.format(bundle=path)]
+    notes = [] if split == "test" else [ONLY_MEASURED.format(bundle=path)]
     if cut := count_cut(engine, inputs):
         notes.append(
             f"{cut:,} of {len(inputs):,} rows are longer than the prompt leaves room for: their "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import numpy as np
 
 from tunesmith.core.answers import Answer
-from tunesmith.core.examples import HistoryInput, Inputs, asked_text
+from tunesmith.core.examples import HistoryInput, Inputs, TextInput, asked_text
 from tunesmith.core.recipe import DecodingRecipe
 from tunesmith.model.batching import Arrays, collate_arrays, plan_batches
 from tunesmith.model.encoding import encode_windows
@@ -119,6 +119,16 @@ def window_vectors(engine: Engine, windows: Sequence[Window]) -> np.ndarray:
         for window, part in zip(batch, np.split(vectors, np.cumsum(counts)[:-1]), strict=True):
             by_window[place[id(window)]] = part
     return np.concatenate(by_window)
+
+
+def text_vectors(engine: Engine, texts: Sequence[str]) -> np.ndarray:
+    """Return (N, H): the vector of each text, the mean over its windows."""
+    windows = list(encode_windows(engine.tokenizer, map(TextInput, texts), engine.reading))
+    vectors = window_vectors(engine, windows)
+    found = np.zeros((len(texts), vectors.shape[1]), dtype=np.float64)
+    for window, vector in zip(windows, vectors, strict=True):
+        found[window.row] += window.share * vector
+    return found
 
 
 def chunked(inputs: Iterable[Inputs]) -> Iterator[list[Inputs]]:

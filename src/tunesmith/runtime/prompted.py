@@ -14,11 +14,10 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from tunesmith.core.errors import DataError, SpecError
-from tunesmith.core.examples import Inputs, TextInput
+from tunesmith.core.examples import Inputs
 from tunesmith.core.prompts import Prompt, Shot, fill, prompt_from_json
-from tunesmith.model.encoding import encode_windows
 from tunesmith.model.likelihood import AskedIds, Weigher, weigh_answers
-from tunesmith.runtime.engine import Engine, window_vectors
+from tunesmith.runtime.engine import Engine, text_vectors
 from tunesmith.runtime.prompt_ids import (
     PromptReader,
     bare_ids,
@@ -155,15 +154,11 @@ def count_short(engine: Engine, inputs: Sequence[Inputs]) -> int:
     return sum(len(own) < prompt.nearest for own in _own_shots(engine, inputs))
 
 
-def text_vectors(engine: Engine, texts: Sequence[str], encoder: Engine | None = None) -> np.ndarray:
+def unit_vectors(engine: Engine, texts: Sequence[str], encoder: Engine | None = None) -> np.ndarray:
     """Return (N, H) unit vectors of texts, by the model itself or by an encoder of sentences."""
     own = encoder or engine
-    given = [TextInput(text or " ") for text in texts]
-    windows = list(encode_windows(own.tokenizer, given, replace(own.reading, writing="")))
-    vectors = window_vectors(own, windows)
-    found = np.zeros((len(texts), vectors.shape[1]))
-    for window, vector in zip(windows, vectors, strict=True):
-        found[window.row] += window.share * vector
+    reading = replace(own.reading, writing="")
+    found = text_vectors(replace(own, reading=reading), [text or " " for text in texts])
     return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), TINY)
 
 
@@ -210,7 +205,7 @@ def _own_shots(engine: Engine, inputs: Sequence[Inputs]) -> list[tuple[Shot, ...
     prompt = asking.prompt
     if not prompt.nearest or asking.vectors is None or not inputs:
         return [()] * len(inputs)
-    own = text_vectors(engine, [item.text for item in inputs], asking.encoder)
+    own = unit_vectors(engine, [item.text for item in inputs], asking.encoder)
     near = np.round(own @ asking.vectors.T, 5)  # near ties stand in the order of the examples
     order = np.argsort(-near, axis=1, kind="stable")[:, : prompt.nearest]
     return [

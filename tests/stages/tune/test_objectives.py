@@ -17,6 +17,7 @@ from tunesmith.stages.tune.objectives import (
     cosine_ranking,
     cross_entropy,
     stretch_cross_entropy,
+    supervised_contrastive,
 )
 
 seeds = st.integers(0, 2**31 - 1)
@@ -212,3 +213,28 @@ def test_binary_cross_entropy_takes_shares_of_a_scale_as_targets():
         return -(targets * chance.log() + (1 - targets) * (1 - chance).log()).mean()
 
     assert_same(binary_cross_entropy(), plain, logits, {"targets": targets})
+
+
+def plain_contrast(vectors: torch.Tensor, batch: dict) -> torch.Tensor:
+    units = vectors / vectors.norm(dim=1, keepdim=True)
+    targets, losses = batch["targets"].tolist(), []
+    for row, label in enumerate(targets):
+        others = [other for other in range(len(targets)) if other != row]
+        alike = [other for other in others if targets[other] == label]
+        if alike:
+            scores = torch.stack([units[row] @ units[other] / 0.5 for other in others])
+            logs = dict(zip(others, scores.log_softmax(0), strict=True))
+            losses.append(-sum(logs[other] for other in alike) / len(alike))
+    return sum(losses) / len(losses) if losses else 0.0 * vectors.sum()
+
+
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=9), seeds)
+def test_contrastive_loss_is_the_mean_over_texts_with_company(classes, seed):
+    vectors = drawn(len(classes), 5, seed=seed)
+    batch = {"targets": torch.tensor(classes)}
+    ours = supervised_contrastive(temperature=0.5)(vectors, batch).double()
+    theirs = plain_contrast(vectors, batch)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    (gradient,) = torch.autograd.grad(ours, vectors)
+    (wanted,) = torch.autograd.grad(theirs, vectors)
+    torch.testing.assert_close(gradient, wanted, atol=1e-5, rtol=1e-5)

@@ -24,7 +24,7 @@ from tunesmith.runtime.prompt_ids import (
     order_problems,
     refuse_words,
 )
-from tunesmith.runtime.prompted import text_vectors, with_prompt
+from tunesmith.runtime.prompted import unit_vectors, with_prompt
 from tunesmith.stages.prompt.shots import choose_rows, order_rows
 from tunesmith.tasks.asking import make_shot, refuse_template
 
@@ -160,7 +160,7 @@ def _nearest(
     prompt = replace(
         bare, shots=tuple(_shots(job, candidate, rows)), nearest=min(candidate.examples, len(rows))
     )
-    vectors = text_vectors(job.engine, [row.inputs.text for row in rows], job.encoder)
+    vectors = unit_vectors(job.engine, [row.inputs.text for row in rows], job.encoder)
     vectors = vectors.astype(np.float32)
     made = with_prompt(job.engine, prompt, vectors=vectors, encoder=job.encoder)
     return MadePrompt(made, prompt.nearest, 0)

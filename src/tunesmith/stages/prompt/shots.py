@@ -13,7 +13,7 @@ from sklearn.cluster import KMeans
 from tunesmith.core.examples import Example
 from tunesmith.core.prompting import ShotChoice, ShotOrder
 from tunesmith.runtime.engine import Engine
-from tunesmith.runtime.prompted import log_shares, text_vectors
+from tunesmith.runtime.prompted import log_shares, unit_vectors
 from tunesmith.tasks.asking import shot_class
 from tunesmith.tasks.task import Task
 
@@ -68,8 +68,8 @@ def order_rows(
     if order == "random":
         mixed = np.random.default_rng((seed, len(rows))).permutation(len(rows))
         return [rows[at] for at in mixed]
-    vectors = text_vectors(engine, [row.inputs.text for row in rows], encoder)
-    middle = text_vectors(engine, [row.inputs.text for row in like], encoder).mean(axis=0)
+    vectors = unit_vectors(engine, [row.inputs.text for row in rows], encoder)
+    middle = unit_vectors(engine, [row.inputs.text for row in like], encoder).mean(axis=0)
     near = np.round(vectors @ middle, 6)
     return [rows[at] for at in np.argsort(near, kind="stable")]
 
@@ -92,7 +92,7 @@ def _diverse(
 ) -> list[Example]:
     if len(rows) <= count:
         return list(rows)
-    vectors = text_vectors(engine, [row.inputs.text for row in rows], encoder)
+    vectors = unit_vectors(engine, [row.inputs.text for row in rows], encoder)
     clusters = KMeans(count, n_init=KMEANS_STARTS, random_state=seed).fit(vectors)
     distances = ((vectors[:, None] - clusters.cluster_centers_[None]) ** 2).sum(axis=2)
     chosen: list[int] = []

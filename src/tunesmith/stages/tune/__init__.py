@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tunesmith.core.deltas import Freeze, SoftPrompt
-from tunesmith.core.methods import Extractive, Full, Method, Probe, ZeroShot
+from tunesmith.core.methods import Contrastive, Extractive, Full, Method, Probe, ZeroShot
+from tunesmith.stages.tune.contrastive import fit_contrastive
 from tunesmith.stages.tune.decision import settle
 from tunesmith.stages.tune.extractive import fit_extractive
 from tunesmith.stages.tune.frozen import encoder_layers
@@ -31,6 +32,8 @@ def fit_method(job: Job, method: Method) -> Fitted:
             fitted = fit_zero_shot(job, method)
         case SoftPrompt(head="words"):
             fitted = fit_full(job, Full(head_start="random"))
+        case Contrastive():
+            fitted = fit_contrastive(job, method)
         case Freeze():
             fitted = fit_full(_frozen(job, method), Full())
         case _:

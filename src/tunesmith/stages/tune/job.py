@@ -81,6 +81,7 @@ class Fitted:
     model, where it does anything: it changes the model and returns a sentence for the report.
     `parts` holds each of several losses by name, a record a step.
     `task` is the task with what was learned of its answers, where anything was.
+    `chosen_on_valid` tells whether the validation rows chose anything, or measured alone.
     """
 
     steps: int = 0
@@ -94,6 +95,7 @@ class Fitted:
     rate_finder: dict[str, Any] | None = None
     finish: Callable[[], str] | None = None
     task: Task | None = None
+    chosen_on_valid: bool = True
 
     def curve(self) -> list[dict[str, Any]]:
         """Return a record a step: `step`, `loss`, and `parts` where there were several losses."""

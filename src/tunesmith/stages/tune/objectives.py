@@ -113,6 +113,28 @@ def cosine_ranking(*, scale: float = 20.0) -> Objective:
     return objective
 
 
+def supervised_contrastive(*, temperature: float) -> Objective:
+    """Return how far the vectors of a class lie from one another, among those of the others.
+
+    Outputs are (N, H) vectors, `targets` (N,) their classes. For each text with company the loss is
+    the mean over its class of -log softmax of the cosines / `temperature`, over all other texts of
+    the batch. Source: Khosla et al. 2020, equation 2.
+    """
+
+    def objective(vectors: torch.Tensor, batch: Batch) -> torch.Tensor:
+        units = functional.normalize(vectors.float(), dim=1)
+        itself = torch.eye(len(units), dtype=torch.bool, device=units.device)
+        cosines = (units @ units.T / temperature).masked_fill(itself, -torch.inf)
+        logs = functional.log_softmax(cosines, dim=1).masked_fill(itself, 0.0)
+        targets = batch["targets"]
+        alike = (targets[:, None] == targets[None, :]) & ~itself
+        company = alike.sum(dim=1)
+        losses = -(logs * alike).sum(dim=1) / company.clamp(min=1)
+        return losses[company > 0].sum() / (company > 0).sum().clamp(min=1)
+
+    return objective
+
+
 def _average_slots(outputs: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Return (R, S, C) the windows of each row's slots averaged by tokens, and (R, S) which are."""
     rows, slots = batch["rows"], batch["slots"]

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterator
 
 import numpy as np
 
-from tunesmith.core.errors import SpecError
 from tunesmith.core.events import Said
-from tunesmith.core.examples import TextInput
 from tunesmith.core.methods import ZeroShot
-from tunesmith.model.encoding import encode_windows
 from tunesmith.model.heads import linear_of
-from tunesmith.runtime.engine import window_vectors
+from tunesmith.runtime.engine import text_vectors, window_vectors
 from tunesmith.stages.tune.job import Fitted, Job
+from tunesmith.stages.tune.label_names import label_texts
 from tunesmith.stages.tune.linear import set_linear
-from tunesmith.tasks.labels import spoken_label
 
-OTHER_SLOT = re.compile(r"\{[a-z_]+\}")
 READ_WINDOWS = 20_000
 """Windows without labels that refine the names, at most."""
-
-NAMED_SLOT = re.compile(r"\{(?:label|mask)\}")
-"""What a template for prompts calls the place of the words, which here is `{}` as well."""
 
 
 def fit_zero_shot(job: Job, method: ZeroShot) -> Fitted:
@@ -37,15 +28,16 @@ def fit_zero_shot(job: Job, method: ZeroShot) -> Fitted:
     Modha 2001, §2.
     """
     started = time.perf_counter()
-    words = list(_label_texts(job.task.labels, method))
+    words = list(label_texts(job.task.labels, method))
     job.emit(Said(f"label words: {'; '.join(words[:3])}{' …' if words[3:] else ''}"))
-    names = _vectors_of(job, words)
+    names = text_vectors(job.engine, words)
     windows, _ = job.train.sample(READ_WINDOWS, seed=job.seed)
     texts = window_vectors(job.engine, windows)
     length = float(np.linalg.norm(texts, axis=1).mean())
     weight, bias = name_head(names, texts, method)
     set_linear(linear_of(job.model), weight / length, bias)
     return Fitted(
+        chosen_on_valid=False,
         tokens=int(windows.lengths.sum()),
         seconds=time.perf_counter() - started,
         reasons=[
@@ -79,40 +71,6 @@ def name_head(
         means = _units(nearest.T @ seen)
         centres = _units(method.anchor * anchors + (1.0 - method.anchor) * means)
     return method.scale * centres, -method.scale * centres @ middle
-
-
-def _label_texts(labels: tuple[str, ...], method: ZeroShot) -> Iterator[str]:
-    if unknown := set(method.words) - set(labels):
-        raise SpecError(
-            f"`method.words` must name labels of the rows; got {', '.join(sorted(unknown))}",
-            hint=f"the labels are {', '.join(labels[:10])}",
-        )
-    around = NAMED_SLOT.sub("{}", method.template or "{}")
-    if others := OTHER_SLOT.findall(around):
-        raise SpecError(
-            "a template for vectors stands around the words alone; got "
-            f"{', '.join(dict.fromkeys(others))} in `{method.template}`",
-            hint="--set method.template='a text about {label}', or a --model that guesses words",
-        )
-    for label in labels:
-        words = ", ".join(method.words.get(label) or ()) or spoken_label(label)
-        if not words:
-            raise SpecError(
-                f"the label `{label}` must have words to be compared with",
-                hint=f"--set method.words.{label}='what it means'",
-            )
-        yield around.replace("{}", words)
-
-
-def _vectors_of(job: Job, texts: list[str]) -> np.ndarray:
-    """Return (C, H): the vector of each text, the mean over its windows."""
-    engine = job.engine
-    windows = list(encode_windows(engine.tokenizer, map(TextInput, texts), engine.reading))
-    vectors = window_vectors(engine, windows)
-    found = np.zeros((len(texts), vectors.shape[1]), dtype=np.float64)
-    for window, vector in zip(windows, vectors, strict=True):
-        found[window.row] += window.share * vector
-    return found
 
 
 def _units(vectors: np.ndarray) -> np.ndarray:
