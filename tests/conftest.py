@@ -142,6 +142,29 @@ def tiny_decoder(tmp_path_factory, tiny_model) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_masked(tmp_path_factory, tiny_model) -> Path:
+    """An untrained BERT with the layer that guesses words, and the tokenizer of `tiny_model`."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
+
+    folder = tmp_path_factory.mktemp("models") / "tiny-masked"
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=128,
+        initializer_range=0.1,
+    )
+    BertForMaskedLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_rows(tmp_path_factory) -> Path:
     """A CSV of 60 easy rows with two labels, `good` and `bad`."""
     path = tmp_path_factory.mktemp("rows") / "rows.csv"

@@ -15,6 +15,7 @@ from tunesmith.interfaces.python import (
     plan,
     predict,
     pretrain,
+    prompt,
     runs,
     stream,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "plan",
     "predict",
     "pretrain",
+    "prompt",
     "runs",
     "stream",
 ]

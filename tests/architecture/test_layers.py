@@ -98,6 +98,7 @@ def test_public_names_are_exactly_the_listed_ones():
         "plan",
         "predict",
         "pretrain",
+        "prompt",
         "runs",
         "stream",
     ]

@@ -135,7 +135,16 @@ ROWS = {
     "translation causal": _translation,
     "generation": _generation,
     "generation causal": _generation,
+    "classification asked": _classification,
+    "multilabel asked": _multilabel,
+    "matching asked": _matching,
+    "matching alike asked": _alike,
+    "relation asked": _relation,
+    "choice asked": _choice,
 }
+ASKED = tuple(task for task in ROWS if task.endswith(" asked"))
+"""Rows for models that are asked in words."""
+
 NOT_PROBED = ("qa", "choice", "recommendation", "summarization", "translation", "generation")
 MODELS = {
     "summarization written": "tiny_writer",
@@ -144,6 +153,12 @@ MODELS = {
     "translation causal": "tiny_decoder",
     "generation": "tiny_writer",
     "generation causal": "tiny_decoder",
+    "classification asked": "tiny_decoder",
+    "multilabel asked": "tiny_writer",
+    "matching asked": "tiny_masked",
+    "matching alike asked": "tiny_decoder",
+    "relation asked": "tiny_masked",
+    "choice asked": "tiny_decoder",
 }
 """The fixture of the model that is tuned, where it is not `tiny_model`: of what writes."""
 
@@ -155,6 +170,7 @@ EVERY_PAIR = [
     (task, method)
     for task in ROWS
     for method in METHODS
+    if (task in ASKED) == (method == "few-shot")
     if (task == "summarization") == (method == "extractive")
     if not (method == "probe" and task.partition(" ")[0] in NOT_PROBED)
     if not (method in DELTAS and task == "recommendation")

@@ -123,7 +123,7 @@ def test_both_pages_of_a_task_have_the_same_sections_blocks_and_figures(reposito
         assert re.findall(pattern, prose(english)) == re.findall(pattern, prose(chinese))
 
 
-@pytest.mark.parametrize("page", ["joint", "boosters", "more_from_less", "reliability"])
+@pytest.mark.parametrize("page", ["joint", "boosters", "more_from_less", "reliability", "prompts"])
 def test_both_pages_of_a_subject_have_the_same_sections_and_blocks(repository, page):
     english, chinese = (document(repository, f"docs/{page}{end}.md") for end in ("", ".zh-CN"))
     assert headings(english) == headings(chinese)
@@ -174,6 +174,7 @@ def test_samples_hold_rows_that_their_task_reads(repository, sample):
         "docs/boosters.md",
         "docs/more_from_less.md",
         "docs/reliability.md",
+        "docs/prompts.md",
         *(pages[0] for pages in TASK_PAGES.values()),
     ],
 )

@@ -47,8 +47,8 @@ def words_of(verb: str, values: Mapping[str, Any]) -> list[str]:
         elif isinstance(value, Mapping):
             for path, leaf in _leaves(value, name):
                 words += ["--set", f"{path}={json.dumps(leaf)}"]
-        elif isinstance(value, list):
-            words += [word for item in value for word in (flag, item)]
+        elif isinstance(value, list) and name in fields:
+            words += [word for item in value for word in (flag, str(item))]
         elif value is True:
             words.append(flag)
         else:

@@ -20,7 +20,20 @@ CLOCKED = {"seconds", "fingerprint", "latency_ms", "memory_gb"}
 holds its date."""
 
 NOWHERE = dict.fromkeys(
-    ("rows", "model", "out", "renamed", "run", "copy", "report", "answers", "bare", "corpus"), ""
+    (
+        "rows",
+        "model",
+        "out",
+        "renamed",
+        "run",
+        "copy",
+        "report",
+        "answers",
+        "bare",
+        "corpus",
+        "speaks",
+    ),
+    "",
 )
 """Places that are not needed to count the requests."""
 
@@ -78,6 +91,12 @@ def good_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any]]
             {"corpus": place["rows"], **out, "model": place["model"], "objective": "contrastive",
              "training": {"max_steps": 2}, "reading": {"repeats": "keep"}},
         ),
+        "prompt": (
+            "prompt",
+            {**rows, **out, "model": place["speaks"], "templates": ["{text} it is {label}"],
+             "words": {"bad": "bad|lost"}, "examples": [0, 2], "candidates": 2, "first_rows": 8,
+             "most_rows": 8},
+        ),
         "runs": ("runs", {}),
         "env": ("env", {}),
     }  # fmt: skip
@@ -120,6 +139,10 @@ def bad_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any], 
             {"corpus": place["corpus"], "objective": {"name": "causal", "mask_ratio": 0.2}}, 2),
         "no such corpus": ("pretrain", {"corpus": place["corpus"] + "x"}, 3),
         "corpus without its column": ("pretrain", {"corpus": place["renamed"]}, 4),
+        "template without its slots": (
+            "prompt", {**rows, "model": place["speaks"], "templates": ["{label}", "{text}"]}, 2),
+        "no such rows to prompt": (
+            "prompt", {**rows, "model": place["speaks"], "data": place["rows"] + "x"}, 3),
         "limit of nothing": ("runs", {"limit": 0}, 2),
         "no such rows": ("check", {**rows, "data": place["rows"] + "x"}, 3),
         "no such model": ("check", {**rows, "model": "./nothing/here"}, 3),
@@ -138,7 +161,7 @@ def test_every_operation_is_asked_well_and_badly():
 
 
 @pytest.fixture
-def place(tmp_path: Path, tiny_model, tiny_rows, tiny_text, fitted) -> dict[str, str]:
+def place(tmp_path: Path, tiny_model, tiny_masked, tiny_rows, tiny_text, fitted) -> dict[str, str]:
     """Return where the requests find and leave things."""
     text = tiny_rows.read_text(encoding="utf-8")
     copy = shutil.copytree(fitted, tmp_path / "copy")
@@ -151,6 +174,7 @@ def place(tmp_path: Path, tiny_model, tiny_rows, tiny_text, fitted) -> dict[str,
         "renamed": str(renamed),
         "bare": str(bare),
         "model": str(tiny_model),
+        "speaks": str(tiny_masked),
         "run": str(fitted),
         "copy": str(copy),
         "out": str(tmp_path / "run"),

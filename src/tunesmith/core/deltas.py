@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
+from tunesmith.core.prompting import LabelWords, PromptLanguage
 from tunesmith.core.spec import Part
 
 Targets = Literal["all", "attention"]
@@ -155,7 +156,21 @@ class SoftPrompt(Part):
     """Learned embeddings before the text."""
 
     initial_text: str = ""
-    """Text whose embeddings they begin at; none takes frequent tokens of the training rows."""
+    """Text whose embeddings they begin at; none takes random tokens of the vocabulary."""
+
+    head: Literal["linear", "words"] = "linear"
+    """What tells the labels apart: a linear layer that is learned too, or how probable the model
+    finds the words of each label (words; `classification` by a model that guesses words)."""
+
+    words: LabelWords = Field(default_factory=dict)
+    """Words for a label, where its name says too little: by label, several joined by `|`."""
+
+    template: str | None = None
+    """Text with named slots, such as `{text}`, and `{label}` where the answer stands (vectors: `{}`
+    will do); none takes our own."""
+
+    template_language: PromptLanguage = "auto"
+    """Language of our own templates; auto looks at the training rows."""
 
     learning_rate: ClassVar[float] = 3e-2
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field
 
 from tunesmith.core.deltas import DeltaMethod
 from tunesmith.core.planning import PlanRecipe
+from tunesmith.core.prompting import FewShot, ZeroShot
 from tunesmith.core.spec import Part
 
 
@@ -67,38 +68,6 @@ class Extractive(Part):
     """Inverse regularisation strength (C) of the regression."""
 
 
-class ZeroShot(Part):
-    """No labelled rows: texts are compared with the names of the labels by their vectors.
-
-    The training rows are read for their texts alone, which refine what the names mean.
-    """
-
-    name: Literal["zero-shot"] = "zero-shot"
-    """The method's name."""
-
-    words: dict[str, str] = Field(default_factory=dict)
-    """Words for a label, where its name says too little: by label."""
-
-    template: str = "{}"
-    """Text around the words, which stand at `{}`."""
-
-    rounds: int = Field(10, ge=0)
-    """Rounds in which the texts refine the names; 0 takes the names as they are."""
-
-    anchor: float = Field(0.5, ge=0, le=1)
-    """Weight of the name beside the texts that are nearest to it."""
-
-    scale: float = Field(20.0, gt=0)
-    """What cosines are multiplied by before the softmax."""
-
-    @field_validator("template")
-    @classmethod
-    def _has_its_slot(cls, template: str) -> str:
-        if "{}" not in template:
-            raise ValueError("a template must hold `{}`, where the words of the label stand")
-        return template
-
-
 class Contrastive(Part):
     """Few labels: texts of a class are drawn together first, then a linear head is fitted.
 
@@ -143,7 +112,7 @@ DELTAS = {part.model_fields["name"].default: part for part in get_args(DeltaMeth
 
 METHODS = {
     part.model_fields["name"].default: part
-    for part in (Full, Probe, Extractive, ZeroShot, Contrastive)
+    for part in (Full, Probe, Extractive, ZeroShot, FewShot, Contrastive)
 } | DELTAS
 
 
@@ -157,7 +126,7 @@ def named(value: Any, default: str) -> Any:
 
 
 Method = Annotated[
-    Full | Probe | Extractive | ZeroShot | Contrastive | Auto | DeltaMethod,
+    Full | Probe | Extractive | ZeroShot | FewShot | Contrastive | Auto | DeltaMethod,
     Field(discriminator="name"),
     BeforeValidator(lambda value: named(value, default="full")),
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from tunesmith.core.errors import SpecError
 from tunesmith.core.spec import Part
@@ -226,6 +227,14 @@ class SplitRecipe(Part):
         return test
 
 
+def _write_json(value: Any) -> Any:
+    """Turn a mapping, as YAML and Python give it, into the JSON text of it."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+
+
+JsonText = Annotated[str | None, BeforeValidator(_write_json)]
+
+
 class DecodingRecipe(Part):
     """How a text is written, token by token. It is kept in the bundle and may be changed later."""
 
@@ -255,6 +264,15 @@ class DecodingRecipe(Part):
 
     seed: int = Field(0, ge=0, le=2**32 - 1)
     """Seed of what is drawn: the same text gets the same answer, whatever stands beside it."""
+
+    choices: tuple[str, ...] = ()
+    """Texts of which one is written, whatever the model would rather write; none leaves it free."""
+
+    regex: str | None = None
+    """Regular expression that what is written matches, whole (the extra `forms`)."""
+
+    json_schema: JsonText = None
+    """Text of a JSON schema that what is written fits (the extra `forms`)."""
 
     @property
     def sure_beams(self) -> int:

@@ -23,6 +23,7 @@ from tunesmith.operations.fit import FitResult
 from tunesmith.operations.plan import PlanResult
 from tunesmith.operations.predict import PredictResult
 from tunesmith.operations.pretrain import PretrainResult
+from tunesmith.operations.prompt import PromptResult
 from tunesmith.operations.runs import RunsResult
 
 SHOWN_CLASSES = 30
@@ -188,6 +189,20 @@ def _(result: PretrainResult) -> None:
     console.say(f"\nBackbone  {result.backbone}")
     console.say(f"Report    {result.backbone}/pretraining.md")
     console.say(f"Took      {result.seconds:.1f} s\n")
+    console.say("Next:")
+    for command in result.next_commands:
+        console.say(f"  {command}")
+
+
+@show.register
+def _(result: PromptResult) -> None:
+    console = _console()
+    _print_report(console, result.report)
+    console.say(f"Prompt      {result.template!r}, best of {result.tried}")
+    console.say(f"Bundle      {result.bundle}")
+    console.say(f"Report      {result.bundle}/report.html")
+    console.say(f"Transcript  {result.transcript}")
+    console.say(f"Took        {result.seconds:.1f} s\n")
     console.say("Next:")
     for command in result.next_commands:
         console.say(f"  {command}")

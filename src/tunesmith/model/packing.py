@@ -86,7 +86,7 @@ def collate_packed(rows: Sequence[Sequence[Window]], *, pad_id: int) -> Batch:
 
 def why_unpacked(model: Any) -> str:
     """Return why texts cannot share a row of this model, or nothing where they can: it is tried."""
-    if not isinstance(model, Writer) or model.writing != "causal":
+    if not isinstance(model, Writer) or model.writing != "causal" or model.pooling == "words":
         return "only a decoder that goes on behind what it reads takes several texts in a row"
     if "position_ids" not in inspect.signature(model.whole.forward).parameters:
         return f"{model.whole.config.model_type} takes no positions"

@@ -19,9 +19,10 @@ from transformers import PreTrainedTokenizerFast
 from tunesmith.core.deltas import PTuning, SoftPrompt
 from tunesmith.core.errors import SpecError
 from tunesmith.model.backbones import Backbone
-from tunesmith.model.framing import find_frame, find_pair_frame
+from tunesmith.model.framing import Frame, find_frame, find_pair_frame
 
 TOKEN = "<prompt-{}>"
+BEHIND = "<behind>"
 
 
 class PromptTable(nn.Module):
@@ -56,10 +57,17 @@ class PromptTable(nn.Module):
         return torch.where(is_prompt[..., None], own.to(words.dtype), words)
 
 
-def with_prompt(backbone: Backbone, method: SoftPrompt | PTuning, *, seed: int) -> Backbone:
+def with_prompt(
+    backbone: Backbone,
+    method: SoftPrompt | PTuning,
+    *,
+    seed: int,
+    behind: tuple[int, ...] | None = None,
+) -> Backbone:
     """Return a backbone whose tokenizer puts `method.tokens` new tokens before every text.
 
-    They begin at the embeddings of `method.initial_text`, in turn, or of random tokens. Raises
+    They begin at the embeddings of `method.initial_text`, in turn, or of random tokens. The ids
+    `behind` stand behind a text in place of the tokenizer's own, where they are given. Raises
     `SpecError` where that text has no token, or the prompt would leave no room for a text.
     """
     tokenizer, model = backbone.tokenizer, backbone.model
@@ -89,7 +97,9 @@ def with_prompt(backbone: Backbone, method: SoftPrompt | PTuning, *, seed: int) 
         )
     if getattr(model, "generation_config", None) is not None:
         model.generation_config.suppress_tokens = new_ids  # a prompt is read, never written
-    _put_before(tokenizer, names, frame, pair)
+    if behind is not None:
+        frame = Frame(frame.before, ())
+    _put_before(tokenizer, names, frame, pair, behind or ())
     return replace(backbone, tokenizer=_as_it_is(tokenizer))
 
 
@@ -155,8 +165,13 @@ def _beginning(tokenizer: Any, method: SoftPrompt | PTuning, *, seed: int) -> li
     return [plain[number] for number in chosen[: method.tokens].tolist()]
 
 
-def _put_before(tokenizer: Any, names: list[str], frame: Any, pair: Any) -> None:
-    """Let the tokenizer put the prompt behind what it puts before a text, and before two."""
+def _put_before(
+    tokenizer: Any, names: list[str], frame: Any, pair: Any, behind: tuple[int, ...]
+) -> None:
+    """Let the tokenizer put the prompt behind what it puts before a text, and before two.
+
+    The ids `behind` stand at the end of a single text, as one piece: their spelling may be any.
+    """
     used: dict[str, int] = {}
 
     def spelled(ids: tuple[int, ...]) -> list[str]:
@@ -166,9 +181,14 @@ def _put_before(tokenizer: Any, names: list[str], frame: Any, pair: Any) -> None
 
     used.update(zip(names, tokenizer.convert_tokens_to_ids(names), strict=True))
     single = [*spelled(frame.before), *names, "$A", *spelled(frame.after)]
+    single += [BEHIND] if behind else []
+    pieces = []
+    if behind:
+        spelling = tokenizer.convert_ids_to_tokens(list(behind))
+        pieces.append({"id": BEHIND, "ids": list(behind), "tokens": spelling})
     kind = 1 if pair.has_types else 0
     both = [*spelled(pair.before), *names, "$A", *spelled(pair.between)]
     both += [f"$B:{kind}", *(f"{token}:{kind}" for token in spelled(pair.after))]
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single=single, pair=both, special_tokens=list(used.items())
+        single=single, pair=both, special_tokens=[*used.items(), *pieces]
     )

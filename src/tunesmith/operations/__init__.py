@@ -18,15 +18,26 @@ from tunesmith.core.errors import (
 from tunesmith.core.events import Warned
 from tunesmith.core.operation import Operation, Result
 from tunesmith.core.spec import Spec, build_spec
-from tunesmith.operations import check, env, evaluate, export, fit, plan, predict, pretrain, runs
+from tunesmith.operations import (
+    check,
+    env,
+    evaluate,
+    export,
+    fit,
+    plan,
+    predict,
+    pretrain,
+    prompt,
+    runs,
+)
 from tunesmith.session import Session
 from tunesmith.store.run_folder import LOCK, is_unfinished
 
 OPERATIONS: dict[str, Operation] = {
     module.OPERATION.name: module.OPERATION
-    for module in (check, plan, fit, evaluate, predict, export, pretrain, runs, env)
+    for module in (check, plan, fit, evaluate, predict, export, pretrain, prompt, runs, env)
 }
-RESUMABLE = (fit.FitSpec, pretrain.PretrainSpec)
+RESUMABLE = (fit.FitSpec, pretrain.PretrainSpec, prompt.PromptSpec)
 """Requests whose runs have a folder of their own and can go on after they were stopped."""
 
 

@@ -37,7 +37,7 @@ from tunesmith.stages.tune.self_labelling import SELF_LABELLED, Labelled, label_
 from tunesmith.store.bundles import read_bundle
 from tunesmith.store.run_folder import LOCK, RESULTS
 
-LOOPLESS = ("probe", "extractive", "zero-shot", "contrastive")
+LOOPLESS = ("probe", "extractive", "zero-shot", "few-shot", "contrastive")
 """Methods that do not turn the loop with the task's own loss: nobody else can join theirs."""
 
 

@@ -24,11 +24,11 @@ from tunesmith.operations.fitting import (
     fit_bundle,
     next_commands,
     open_folder,
-    save_weights,
 )
 from tunesmith.operations.members import member_specs, refuse_ensemble, refuse_leaks
 from tunesmith.operations.preparing import Prepared, prepare_sound, split_seed
 from tunesmith.operations.tokens import Tokens
+from tunesmith.operations.weights import save_weights
 from tunesmith.runtime.canary import make_canary
 from tunesmith.runtime.engine import Engine, Members, answer
 from tunesmith.runtime.joining import joined_task, soup

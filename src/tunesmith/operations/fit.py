@@ -37,9 +37,9 @@ class FitSpec(RowsSpec):
 
     method: Method = Full()
     """How the model is adapted: auto (a plan measures and chooses), full, probe (frozen vectors and
-    a linear head, in seconds), zero-shot (the names of the labels), contrastive (few labels),
-    extractive (summarization), or one that learns a delta: lora, adalora, ia3, bitfit, freeze,
-    adapter, prefix, soft-prompt, p-tuning."""
+    a linear head, in seconds), zero-shot (words for the labels), few-shot (examples in a prompt),
+    contrastive (few labels), extractive (summarization), or one that learns a delta: lora, adalora,
+    ia3, bitfit, freeze, adapter, prefix, soft-prompt, p-tuning."""
 
     training: TrainingRecipe = TrainingRecipe()
     """How the loop trains."""
@@ -161,8 +161,16 @@ def run(spec: FitSpec, session: Session) -> FitResult:
         from tunesmith.operations.ensembles import fit_ensemble
 
         return fit_ensemble(spec, session)
+    from tunesmith.core.prompting import Asked
+    from tunesmith.operations.companions import refuse_contradictions
     from tunesmith.operations.fitting import fit_bundle
 
+    if isinstance(spec.method, Asked):
+        from tunesmith.operations.prompting import answers_by_prompt, fit_asked
+
+        refuse_contradictions(spec)
+        if by := answers_by_prompt(spec):
+            return fit_asked(spec, session, method=spec.method, by=by)
     return fit_bundle(spec, session)
 
 

@@ -19,8 +19,9 @@ from tunesmith.data.splits import sample_examples
 from tunesmith.model.deltas import lacks_of
 from tunesmith.model.device import Choice, choose_precision, threads
 from tunesmith.model.heads import HeadModel, new_head
-from tunesmith.model.heads.generate import Writer, keep_decoding
+from tunesmith.model.heads.generate import Writer
 from tunesmith.model.heads.recommend import new_recommender
+from tunesmith.model.heads.words import WordsClassifier
 from tunesmith.model.pretraining.writers import suit_attention
 from tunesmith.model.sharing import share_encoder
 from tunesmith.operations.boosters import FROZEN, refuse_boosters
@@ -39,9 +40,10 @@ from tunesmith.operations.enriching import (
 )
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.plain_notes import plain_note
-from tunesmith.operations.preparing import Prepared, prepare_sound
+from tunesmith.operations.preparing import Prepared, learns_words, prepare_sound
 from tunesmith.operations.reliability import learned_notes, own_reliability, write_learned
 from tunesmith.operations.tokens import Tokens
+from tunesmith.operations.weights import save_weights
 from tunesmith.runtime.canary import make_canary
 from tunesmith.runtime.engine import Engine
 from tunesmith.session import Session
@@ -59,14 +61,8 @@ from tunesmith.store.bundles import Bundle, write_attachments
 from tunesmith.store.run_folder import keep_plan, open_run_folder, read_plan, removed_if_unstarted
 from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.structured import sample_row
-from tunesmith.tasks.task import Task
 
 CANARY_ROWS = 128
-PROBLEM_TYPES = {
-    "classification": "single_label_classification",
-    "multilabel": "multi_label_classification",
-    "matching": "single_label_classification",
-}
 SELECTED_ON_VALID = (
     "Measured on the validation rows, which also chose the model: "
     "expect slightly less on new data. "
@@ -223,6 +219,9 @@ def _settled(tuned: Tuned) -> Tuned:
 def _new_model(spec: FitSpec, prepared: Prepared) -> HeadModel:
     """Return the untrained model of the task's head family."""
     task = prepared.task
+    if learns_words(spec.method):
+        network: Any = WordsClassifier(prepared.backbone.model)
+        return network
     if isinstance(task, Recommendation):
         return new_recommender(
             prepared.backbone,
@@ -311,23 +310,6 @@ def _finish(tuned: Tuned) -> list[str]:
     return [finish()] if finish is not None else []
 
 
-def save_weights(folder: Path, engine: Engine) -> None:
-    """Write an engine's model into a new folder, its outputs named; the tokenizer is not there."""
-    folder.mkdir()
-    id2label = dict(enumerate(engine.task.outputs()))
-    problem = _problem_type(engine.task)
-    if isinstance(engine.model, Writer):
-        keep_decoding(engine.model, engine.decoding)
-    engine.model.to("cpu").save(folder, id2label=id2label, problem=problem)
-    engine.model.to(engine.device)
-
-
-def _problem_type(task: Task) -> str:
-    """Return what transformers calls the problem; one score is a sigmoid, as a label of many is."""
-    is_score = task.kind == "matching" and not task.labels
-    return PROBLEM_TYPES.get("multilabel" if is_score else task.kind, "")
-
-
 def _manifest(tuned: Tuned) -> dict[str, Any]:
     model, prepared, spec = tuned.job.model, tuned.prepared, tuned.spec
     return {
@@ -390,7 +372,7 @@ def _background(tuned: Tuned, *, split: str, notes: list[str]) -> Background:
 
 
 def next_commands(bundle: Bundle, prepared: Prepared) -> tuple[str, ...]:
-    """Return what a user may type once the bundle stands there."""
+    """Return what may be typed once a bundle stands."""
     sample = (prepared.splits.test or prepared.splits.valid)[0].inputs
     fields = prepared.task.input_fields(sample)
     text = json.dumps(sample.text[:60], ensure_ascii=False).replace("$", "\\$").replace("`", "\\`")

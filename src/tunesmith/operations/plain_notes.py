@@ -37,6 +37,22 @@ LACKING = {
 """What the files are that plain transformers does not load, by head family."""
 
 
+ASKED_LOADERS = {
+    "causal": "AutoModelForCausalLM",
+    "seq2seq": "AutoModelForSeq2SeqLM",
+    "masked": "AutoModelForMaskedLM",
+}
+"""What loads a model that is asked in words, by how it speaks."""
+
+
+def asked_note(speaking: str) -> str:
+    """Return what loads a model that answers by a prompt, and where that prompt stands."""
+    return (
+        f"`{ASKED_LOADERS[speaking]}.from_pretrained('model')` loads the model as it was before; "
+        "what it is asked, and which words are weighed, is in `bundle.json`."
+    )
+
+
 def plain_note(lacks: tuple[str, ...], task: Task, reading: Reading) -> str:
     """Return what loads the model, and how like ours its answers are; `lacks` it does not load."""
     family = _family(task, reading)

@@ -18,7 +18,8 @@ from tunesmith.core.methods import Method
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.data.fingerprints import fingerprint_examples
 from tunesmith.data.folds import splits_of_fold
-from tunesmith.data.splits import Splits
+from tunesmith.data.splits import Splits, sample_examples
+from tunesmith.measure.scripts import han_ratio
 from tunesmith.model.backbones import Backbone, find_writing, writing_of
 from tunesmith.model.chat import prepare_chat
 from tunesmith.model.encoding_writing import WRITING_SHARE
@@ -44,6 +45,12 @@ from tunesmith.tasks.summarization import Summaries
 from tunesmith.tasks.task import Task
 
 LARGEST_STRIDE = 64
+CHINESE_SHARE = 0.3
+"""Share of Chinese characters from which our own templates are Chinese."""
+
+JUDGED_ROWS = 500
+"""Rows whose language is looked at."""
+
 FAULTS_OF_SETTINGS = {"max_length_above_context", "stride_above_window"}
 
 
@@ -72,12 +79,13 @@ def prepare(
     method: Method | None = None,
     tokens: Tokens | None = None,
     outside: str | None = None,
+    speaks: bool = False,
 ) -> Prepared:
     """Return rows, labelled task, backbone, reading and the findings of the check.
 
     Raises `SpecError` where the method, if one is named, cannot tune the task. With `tokens` the
     windows that the check makes of train and valid are kept for tuning. Rows of the label `outside`
-    are set apart.
+    are set apart. A backbone that `speaks` has the layer that guesses words.
     """
     name = None if method is None else method.name
     task = _make_task(spec, name)
@@ -106,12 +114,22 @@ def prepare(
     if isinstance(task, Recommendation):
         items = read_items(spec, session)
         task = with_catalogue(task, items, splits)
-    backbone = session.backbone(
-        spec.model.name, revision=spec.model.revision, writes=task.head == "generate"
-    )
+    if speaks or learns_words(method):
+        from tunesmith.model.heads.speak import load_speaking_backbone
+
+        backbone = load_speaking_backbone(spec.model.name, revision=spec.model.revision)
+    else:
+        backbone = session.backbone(
+            spec.model.name, revision=spec.model.revision, writes=task.head == "generate"
+        )
     if isinstance(task, Generation) and prepare_chat(backbone.model, backbone.tokenizer):
         session.emit(Said("the tokenizer has no chat template: a plain one is saved with it"))
-    if isinstance(method, SoftPrompt | PTuning):
+    if isinstance(method, SoftPrompt) and learns_words(method):
+        from tunesmith.operations.soft_words import with_words
+
+        language = choose_language(method.template_language, splits.train)
+        backbone = with_words(backbone, method, task, language=language, seed=spec.seed)
+    elif isinstance(method, SoftPrompt | PTuning):
         from tunesmith.model.prompt_tokens import with_prompt
 
         if isinstance(task, Generation):
@@ -216,3 +234,16 @@ def choose_reading(
         writing=writing,
         room_to_write=max_length // WRITING_SHARE if writing == "causal" else 0,
     )
+
+
+def choose_language(wish: str, train: Sequence[Example]) -> str:
+    """Return the language of our own templates: the wish, or that of the training rows."""
+    if wish != "auto":
+        return wish
+    share = han_ratio(row.inputs.text for row in sample_examples(train, JUDGED_ROWS))
+    return "zh-CN" if share >= CHINESE_SHARE else "en"
+
+
+def learns_words(method: object) -> bool:
+    """Tell whether a method learns a soft prompt and no head."""
+    return isinstance(method, SoftPrompt) and method.head == "words"

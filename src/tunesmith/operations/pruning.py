@@ -26,9 +26,10 @@ from tunesmith.model.trimming import (
 )
 from tunesmith.operations.export import ExportSpec
 from tunesmith.operations.fit import FitSpec
-from tunesmith.operations.fitting import fit_bundle, save_weights
+from tunesmith.operations.fitting import fit_bundle
 from tunesmith.operations.output import open_output_folder
 from tunesmith.operations.reading import read_for, stream_for
+from tunesmith.operations.weights import save_weights
 from tunesmith.runtime.canary import make_canary, read_canary
 from tunesmith.runtime.engine import Engine
 from tunesmith.runtime.exports import SOURCE_FOLDER

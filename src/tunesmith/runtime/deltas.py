@@ -89,6 +89,11 @@ def _share(source: Any, target: Any) -> None:
 
 
 def _facts(bundle: Bundle) -> dict[str, Any]:
+    if bundle.manifest["pooling"] == "words":
+        raise DataError(
+            f"a delta must have a head to share a backbone; {bundle.path} answers in words",
+            hint="tunesmith predict answers by it alone",
+        )
     try:
         return json.loads((bundle.path / "delta" / CONFIG).read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
 from tunesmith.core.answers import Answer
-from tunesmith.core.examples import HistoryInput, Inputs, asked_text
+from tunesmith.core.examples import HistoryInput, Inputs, TextInput, asked_text
 from tunesmith.core.recipe import DecodingRecipe
 from tunesmith.model.batching import Arrays, collate_arrays, plan_batches
 from tunesmith.model.encoding import encode_windows
@@ -23,6 +23,9 @@ from tunesmith.runtime.merging import merge_windows
 from tunesmith.runtime.onnx_model import OnnxModel
 from tunesmith.runtime.reliability import Reliability
 from tunesmith.tasks.task import Task
+
+if TYPE_CHECKING:
+    from tunesmith.runtime.prompted import Asking
 
 Output: TypeAlias = Literal["logits", "vectors", "both"]
 Compute: TypeAlias = Callable[[Arrays], np.ndarray]
@@ -42,7 +45,7 @@ class Engine:
     `model` is a `HeadModel`, on the torch device `device` already, an `OnnxModel`, which has its
     number format in itself and no device, or `Members`, each with tokenizer and reading of its own.
     `decoding` is how a model that writes does it, `reliability` what is known of how far its
-    answers hold.
+    answers hold, `asking` the prompt that a `Speaker` is asked by.
     """
 
     model: Any
@@ -53,6 +56,7 @@ class Engine:
     precision: str = "fp32"
     decoding: DecodingRecipe = DecodingRecipe()
     reliability: Reliability = Reliability()
+    asking: Asking | None = None
 
 
 class Outcome(NamedTuple):
@@ -110,6 +114,10 @@ def score(engine: Engine, inputs: Sequence[Inputs]) -> list[np.ndarray]:
         from tunesmith.runtime.joining import mean_scores  # noqa: PLC0415 (it asks back here)
 
         return mean_scores(engine.model, inputs)
+    if engine.asking is not None:
+        from tunesmith.runtime.prompted import score_asked  # noqa: PLC0415 (imports torch)
+
+        return score_asked(engine, inputs)
     if engine.task.head == "recommend":
         from tunesmith.runtime.rankings import rank_items  # noqa: PLC0415 (imports torch)
 
@@ -164,6 +172,16 @@ def window_vectors(engine: Engine, windows: Sequence[Window]) -> np.ndarray:
         for window, part in zip(batch, np.split(vectors, np.cumsum(counts)[:-1]), strict=True):
             by_window[place[id(window)]] = part
     return np.concatenate(by_window)
+
+
+def text_vectors(engine: Engine, texts: Sequence[str]) -> np.ndarray:
+    """Return (N, H): the vector of each text, the mean over its windows."""
+    windows = list(encode_windows(engine.tokenizer, map(TextInput, texts), engine.reading))
+    vectors = window_vectors(engine, windows)
+    found = np.zeros((len(texts), vectors.shape[1]), dtype=np.float64)
+    for window, vector in zip(windows, vectors, strict=True):
+        found[window.row] += window.share * vector
+    return found
 
 
 def chunked(inputs: Iterable[Inputs]) -> Iterator[list[Inputs]]:

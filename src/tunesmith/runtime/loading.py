@@ -12,7 +12,7 @@ from tunesmith.model.framing import Reading
 from tunesmith.runtime.engine import Engine, Members
 from tunesmith.runtime.exports import Export
 from tunesmith.runtime.onnx_model import OnnxModel, load_onnx_model
-from tunesmith.runtime.reliability import read_reliability
+from tunesmith.runtime.reliability import Reliability, read_reliability
 from tunesmith.store.bundles import Bundle, read_bundle
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def load_engine(
     device = device or torch.device("cpu")
     if bundle.members:
         return _load_members(bundle, device=device, precision=precision)
+    if bundle.manifest.get("template") is not None:
+        return _load_asked(bundle, device=device, precision=precision)
     reading = read_reading(bundle)
     try:
         pooling = bundle.manifest["pooling"]
@@ -67,7 +69,34 @@ def _load_members(bundle: Bundle, *, device: torch.device, precision: str) -> En
         for path in bundle.members
     ]
     first = engines[0]
-    return replace(first, model=Members(tuple(engines)), task=bundle.task)
+    return replace(
+        first, model=Members(tuple(engines)), task=bundle.task, reliability=Reliability()
+    )
+
+
+def _load_asked(bundle: Bundle, *, device: torch.device, precision: str) -> Engine:
+    """Return an engine over a bundle that answers by a prompt."""
+    from tunesmith.model.backbones import (  # noqa: PLC0415 (imports transformers)
+        load_tokenizer,
+        longest_context,
+    )
+    from tunesmith.model.heads.speak import load_speaker  # noqa: PLC0415 (imports transformers)
+    from tunesmith.runtime.prompted import read_prompt, with_prompt  # noqa: PLC0415 (imports torch)
+
+    def load_encoder(folder: Path) -> Engine:
+        from tunesmith.model.heads.embed import load_embedder  # noqa: PLC0415 (few need it)
+
+        model = load_embedder(folder).to(device).eval()
+        tokenizer = load_tokenizer(folder)
+        length = longest_context(folder, tokenizer)
+        reading = Reading(length, length // 4, "windows", case_shape=False)
+        return Engine(model, tokenizer, bundle.task, reading, device)
+
+    prompt, more = read_prompt(bundle, load_encoder)
+    model = load_speaker(bundle.model_folder).to(device).eval()
+    tokenizer = load_tokenizer(bundle.model_folder)
+    plain = Engine(model, tokenizer, bundle.task, read_reading(bundle), device, precision)
+    return with_prompt(plain, prompt, **more)
 
 
 def with_decoding(engine: Engine, changes: DecodingRecipe) -> Engine:

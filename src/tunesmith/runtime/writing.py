@@ -25,6 +25,7 @@ from tunesmith.model.encoding_writing import (
     with_written,
     written_ids,
 )
+from tunesmith.model.forms import Form, make_form
 from tunesmith.model.framing import Window
 from tunesmith.model.heads.generate import limit_written
 from tunesmith.model.windows import FlatWindows
@@ -115,7 +116,8 @@ def _stream(engine: Engine, window: Window) -> Iterator[int]:
     with _at_rest(engine.model):
         batch = _batch(engine, [window])
         within = partial(autocast, engine.device, engine.precision)
-        yield from engine.model.stream(batch, engine.decoding, most=most, within=within)
+        form = _form(engine)
+        yield from engine.model.stream(batch, engine.decoding, most=most, form=form, within=within)
 
 
 def _text_of(engine: Engine, ids: np.ndarray) -> str:
@@ -174,13 +176,21 @@ def _write(engine: Engine, windows: Sequence[Window]) -> Iterator[np.ndarray]:
     """
     most = limit_written(engine.model, engine.reading, engine.decoding.max_new_tokens)
     with autocast(engine.device, engine.precision):
-        ids = engine.model.write(_batch(engine, windows), engine.decoding, most=most)
+        batch, form = _batch(engine, windows), _form(engine)
+        ids = engine.model.write(batch, engine.decoding, most=most, form=form)
     writing = engine.model.writing
     read = [with_written(window, own, writing) for window, own in zip(windows, ids, strict=True)]
     values = _log_probabilities(engine, read)
     edges = np.cumsum([len(own) for own in ids])[:-1]
     for own, scores in zip(ids, np.split(values, edges), strict=True):
         yield np.stack([own.astype(np.float64), scores], axis=1)
+
+
+def _form(engine: Engine) -> Form | None:
+    """Return what texts are held to, behind what a decoder writes before each."""
+    frame = find_writing_frame(engine.tokenizer, engine.reading.writing)
+    ends = engine.model.ends or (frame.end,)
+    return make_form(engine.tokenizer, engine.decoding, before=frame.target.before, ends=ends)
 
 
 def _log_probabilities(engine: Engine, windows: Sequence[Window]) -> np.ndarray:

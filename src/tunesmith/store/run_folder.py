@@ -24,7 +24,7 @@ LOCK = "config.lock.yaml"
 PLAN = "plan.json"
 """The plan that chose the method, where one did."""
 
-RESULTS = {"fit": "bundle", "pretrain": "backbone"}
+RESULTS = {"fit": "bundle", "pretrain": "backbone", "prompt": "bundle"}
 """The folder that a finished run holds, by verb."""
 _SHOW_SPEC = "tunesmith fit DATA --task classification --print-spec"
 
@@ -160,7 +160,9 @@ def _check_resumable(
             f"`--resume` needs a run in `{out}`; there is no {LOCK}", hint="tunesmith runs"
         )
     if (result := out / RESULTS[verb]).exists():
-        use = f'predict {result} "some text"' if verb == "fit" else f"fit DATA --model {result}"
+        use = (
+            f'predict {result} "some text"' if verb != "pretrain" else f"fit DATA --model {result}"
+        )
         raise SpecError(
             f"`--resume` needs an unfinished run; `{result}` is complete",
             hint=f"tunesmith {use}",

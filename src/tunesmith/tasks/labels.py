@@ -9,10 +9,21 @@ from tunesmith.measure.probabilities import sigmoid as sigmoid
 from tunesmith.measure.probabilities import softmax as softmax
 from tunesmith.tasks.words import split_words
 
+_JOINTS = re.compile(r"[_\-./\s]+|(?<=[a-z])(?=[A-Z])")
+
 
 def sort_labels(labels: Iterable[str]) -> tuple[str, ...]:
     """Return the labels in natural order: digits count as numbers, so `2` stands before `10`."""
     return tuple(sorted(labels, key=lambda label: (_natural_key(label), label)))
+
+
+def spoken_label(label: str) -> str:
+    """Return the words that a label's name is made of; "" where it is made of none.
+
+    >>> spoken_label("card_lost"), spoken_label("playMusic"), spoken_label("--")
+    ('card lost', 'play Music', '')
+    """
+    return " ".join(_JOINTS.split(label)).strip()
 
 
 def find_label(reply: str, labels: Sequence[str]) -> str | None:

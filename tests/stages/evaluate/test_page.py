@@ -51,6 +51,7 @@ SECTIONS = {
     "calibration": ("calibration",),
     "limits": ("reliability",),
     "mistakes": ("mistakes",),
+    "prompt": ("prompt",),
     "training": ("curve", "training", "rate_finder"),
     "check": ("check",),
 }
@@ -158,6 +159,37 @@ def full_report() -> dict[str, Any]:
             ],
             "limit": 0.01,
             "suggestion": 0.001,
+        },
+        "prompt": {
+            "by": "likelihood",
+            "template": "Text: {text}\nLabel: {label}",
+            "words": {"bill": ["bill", "invoice"], "refund": ["money back"]},
+            "examples": 4,
+            "calibration": "contextual",
+            "shown": "Text: where is my money\nLabel: ___",
+            "tried": [
+                {
+                    "round": number,
+                    "rows": 32 * number,
+                    "measure": "accuracy",
+                    "value": value,
+                    "low": 0.5,
+                    "high": 0.9,
+                    "log_probability": -1.5,
+                    "seconds": 2.5,
+                    "examples": 4,
+                    "problem": "" if value else "no room",
+                    "candidate": {
+                        "template": "Text: {text}\nLabel: {label}",
+                        "words": {"bill": ["bill"], "refund": ["refund"]},
+                        "examples": 4,
+                        "choice": "balanced",
+                        "calibration": "none",
+                        "seed": 0,
+                    },
+                }
+                for number, value in ((1, 0.75), (2, None))
+            ],
         },
         "check": [
             {"severity": "note", "name": "duplicates", "message": "3 twice"},
@@ -370,6 +402,20 @@ def test_page_part_without_rows_leaves_no_trace(change: dict[str, Any]) -> None:
     assert next(iter(change)).replace("curve", "training") not in section_names(
         parse(render_page(report_with(**change)))
     )
+
+
+def test_prompt_shows_what_is_asked_and_every_trial() -> None:
+    part = section(parse(render_page(full_report())), "prompt")
+
+    told = text_of(part)
+    assert "bill: bill | invoice; refund: money back" in told
+    assert "where is my money\nLabel: ___" in told
+    (table,) = part.iter("table")
+    rows = rows_of(table)
+    assert len(rows) == 3
+    assert rows[1][:5] == ["1", "32", "0.750", "0.500–0.900", "−1.500"]
+    assert rows[2][2] == "–"
+    assert "no room" in rows[2][-1]
 
 
 def test_page_of_empty_report_is_a_heading_alone() -> None:

@@ -14,8 +14,9 @@ from tunesmith.model.encoding import encode_windows
 from tunesmith.runtime.engine import window_vectors
 from tunesmith.runtime.loading import load_engine
 from tunesmith.session import Session
-from tunesmith.stages.tune.label_names import are_words, spoken_name
+from tunesmith.stages.tune.label_names import are_words
 from tunesmith.store.bundles import read_bundle
+from tunesmith.tasks.labels import spoken_label
 
 WORDS = {"refund": ["refund", "bad", "broken"], "card": ["card", "lost", "where"]}
 
@@ -121,7 +122,7 @@ def test_names_that_say_nothing_are_known(labels, are):
 
 
 def test_name_is_spoken_without_its_joints():
-    assert spoken_name("lost_or-stolen.cardNow") == "lost or stolen card Now"
+    assert spoken_label("lost_or-stolen.cardNow") == "lost or stolen card Now"
 
 
 def test_class_of_one_row_is_tuned_too(fit):

@@ -89,8 +89,20 @@ def test_words_of_an_unknown_label_are_refused(fit):
 
 
 def test_template_without_its_slot_is_refused(fit):
-    with pytest.raises(SpecError, match="must hold `{}`"):
+    with pytest.raises(SpecError, match="must hold `{label}` \(or `{}`\)"):
         fit(rows(), template="about nothing")
+
+
+def test_template_that_also_holds_the_text_is_refused(fit):
+    with pytest.raises(SpecError, match=r"around the words alone; got \{text\} in"):
+        fit(rows(), template="{text} is about {label}")
+
+
+def test_words_are_joined_where_a_label_has_several(fit):
+    words = {"weather": "rain|sun, cold"}
+    engine = load_engine(fit(rows(), template="about {label}", words=words).bundle)
+    (reply,) = answer(engine, [engine.task.inputs_of("will it rain")])
+    assert reply.label == "weather"
 
 
 def test_label_without_words_is_refused(fit):

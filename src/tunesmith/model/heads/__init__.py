@@ -78,6 +78,10 @@ def load_head(family: str, folder: Path, *, pooling: str, reading: Reading) -> H
             return load_extractor(folder)
         case "generate":
             return load_writer(folder)
+    if pooling == "words":
+        from tunesmith.model.heads.words import load_words_classifier  # noqa: PLC0415 (few need it)
+
+        return load_words_classifier(folder)
     return load_classifier(folder, pooling=pooling)
 
 

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from transformers import GenerationConfig, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from tunesmith.core.recipe import DecodingRecipe
 from tunesmith.model.backbones import WRITERS, Backbone, load_config, load_whole, writing_of
 from tunesmith.model.batching import Batch
 from tunesmith.model.drawing import Drawing
+from tunesmith.model.forms import Form, HeldTo
 from tunesmith.model.framing import Reading
 from tunesmith.model.heads.dropout import set_dropout
 from tunesmith.model.streaming import stream_ids
@@ -68,7 +69,7 @@ class Writer(nn.Module):
             inputs = {"attention_mask": None, "position_ids": batch["position_ids"]}
         if "written_ids" in batch:
             inputs["decoder_input_ids"] = self._shifted(batch["written_ids"])
-        with _only_at(self.linear, batch["places"]):
+        with only_at(self.linear, batch["places"]):
             logits = self.whole(input_ids=batch["input_ids"], use_cache=False, **inputs)[0]
         return logits[0].float()
 
@@ -78,12 +79,14 @@ class Writer(nn.Module):
         found = self.whole.generation_config.eos_token_id
         return () if found is None else tuple(map(int, np.atleast_1d(found)))
 
-    def write(self, batch: Batch, decoding: DecodingRecipe, *, most: int) -> list[np.ndarray]:
+    def write(
+        self, batch: Batch, decoding: DecodingRecipe, *, most: int, form: Form | None = None
+    ) -> list[np.ndarray]:
         """Return the ids (S,) written from each row of a batch, the end token among them.
 
-        No text has more than `most` tokens, which `limit_written` gives.
+        No text has more than `most` tokens, which `limit_written` gives, or leaves its `form`.
         """
-        written = self._generate(batch, decoding, most=most)
+        written = self._generate(batch, decoding, most=most, form=form)
         begin = 1 if self.writing == "seq2seq" else batch["input_ids"].shape[1]
         return [_until_end(row, self.ends) for row in written[:, begin:].cpu().numpy()]
 
@@ -93,6 +96,7 @@ class Writer(nn.Module):
         decoding: DecodingRecipe,
         *,
         most: int,
+        form: Form | None = None,
         within: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
     ) -> Iterator[int]:
         """Yield what `write` gives of a batch of one row, each id as soon as it is known.
@@ -102,21 +106,27 @@ class Writer(nn.Module):
 
         def generate(**more: Any) -> None:
             with within():
-                self._generate(batch, decoding, most=most, **more)
+                self._generate(batch, decoding, most=most, form=form, **more)
 
         with contextlib.closing(stream_ids(generate)) as ids:
             yield from ids
 
     @torch.inference_mode()
     def _generate(
-        self, batch: Batch, decoding: DecodingRecipe, *, most: int, **more: Any
+        self, batch: Batch, decoding: DecodingRecipe, *, most: int, form: Form | None, **more: Any
     ) -> torch.Tensor:
         """Return (B, T) what transformers' `generate` gives, prompts of a decoder before it."""
         ids, mask = batch["input_ids"], batch["attention_mask"]
+        processors: list[LogitsProcessor] = []
+        if form is not None:
+            begin = 1 if self.writing == "seq2seq" else ids.shape[1]
+            processors.append(HeldTo(form, begin=begin, ends=self.ends))
         if decoding.temperature:
             read = zip(ids.cpu().numpy(), mask.cpu().numpy().astype(bool), strict=True)
             prompts = [row[is_there] for row, is_there in read]
-            more["logits_processor"] = LogitsProcessorList([Drawing(decoding, prompts)])
+            processors.append(Drawing(decoding, prompts))
+        if processors:
+            more["logits_processor"] = LogitsProcessorList(processors)
         if self.writing == "causal":
             ids, mask = _flush_right(ids, mask), _flush_right(mask, mask)
         config = self._generation(decoding, most=most)
@@ -190,7 +200,7 @@ def keep_decoding(writer: Writer, decoding: DecodingRecipe) -> None:
 
 
 @contextlib.contextmanager
-def _only_at(layer: nn.Module, places: torch.Tensor) -> Iterator[None]:
+def only_at(layer: nn.Module, places: torch.Tensor) -> Iterator[None]:
     """Let a layer see (1, N, H), the states at `places` of the flattened (B, T, H), and no other.
 
     The projection onto a vocabulary costs as much as the layers below it.

@@ -34,6 +34,7 @@ from tunesmith.stages.evaluate.page_numbers import (
     ratio_text,
 )
 from tunesmith.stages.evaluate.page_plan import plan_part
+from tunesmith.stages.evaluate.page_prompt import prompt_part
 from tunesmith.stages.evaluate.page_rates import rate_figure
 from tunesmith.stages.evaluate.page_style import STYLE
 from tunesmith.stages.evaluate.page_tables import (
@@ -279,6 +280,7 @@ PARTS: tuple[tuple[str, Part], ...] = (
     ("limits", _limits),
     ("mistakes", _mistakes),
     ("plan", _plan),
+    ("prompt", prompt_part),
     ("training", _training),
     ("check", _check),
     ("provenance", _provenance),

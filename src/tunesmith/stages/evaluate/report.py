@@ -37,6 +37,7 @@ class Background:
     check: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     notes: Sequence[str] = field(default_factory=tuple)
     reliability: Mapping[str, Any] | None = None
+    prompt: Mapping[str, Any] | None = None
 
 
 def make_report(marked: Marked, background: Background) -> dict[str, Any]:
@@ -68,6 +69,7 @@ def make_report(marked: Marked, background: Background) -> dict[str, Any]:
         "training": background.training,
         "rate_finder": background.rate_finder,
         "plan": background.plan,
+        "prompt": background.prompt,
         "check": list(background.check) or None,
         "notes": [*background.notes, *marks.notes],
     }

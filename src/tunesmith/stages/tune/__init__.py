@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tunesmith.core.deltas import Freeze
+from tunesmith.core.deltas import Freeze, SoftPrompt
 from tunesmith.core.methods import Contrastive, Extractive, Full, Method, Probe, ZeroShot
 from tunesmith.stages.tune.contrastive import fit_contrastive
 from tunesmith.stages.tune.decision import settle
@@ -31,6 +31,8 @@ def fit_method(job: Job, method: Method) -> Fitted:
             fitted = fit_extractive(job, method)
         case ZeroShot():
             fitted = fit_zero_shot(job, method)
+        case SoftPrompt(head="words"):
+            fitted = fit_full(job, Full(head_start="random"))
         case Contrastive():
             fitted = fit_contrastive(job, method)
         case Freeze():

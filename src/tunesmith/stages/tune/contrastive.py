@@ -25,12 +25,13 @@ from tunesmith.model.heads import linear_of
 from tunesmith.runtime.engine import window_vectors
 from tunesmith.stages.tune.class_batches import plan_by_class
 from tunesmith.stages.tune.job import Fitted, Job, selection_score
-from tunesmith.stages.tune.label_names import are_words, spoken_name, text_windows
+from tunesmith.stages.tune.label_names import are_words, text_windows
 from tunesmith.stages.tune.linear import fit_linear, set_linear
 from tunesmith.stages.tune.loop import Feed, Tuning, train
 from tunesmith.stages.tune.objectives import supervised_contrastive
 from tunesmith.stages.tune.rowwise import make_rowwise
 from tunesmith.stages.tune.watched import Watch, make_tuning, run_watched
+from tunesmith.tasks.labels import spoken_label
 
 HEAD_ITERATIONS = 300
 CHECKPOINT_STEPS = 50
@@ -124,7 +125,7 @@ def _name_windows(job: Job, method: Contrastive) -> list[Window]:
     wanted = method.names == "always" or (method.names == "auto" and are_words(labels))
     if not wanted or job.task.kind != "classification":
         return []
-    windows = text_windows(job.engine, [spoken_name(label) for label in labels])
+    windows = text_windows(job.engine, [spoken_label(label) for label in labels])
     first = {window.row: window for window in reversed(windows)}
     return [first[row] for row in range(len(labels))]
 

@@ -32,7 +32,7 @@ def choose_decoding(
     Says which rows are too long to be learned from. Raises `SpecError` where settings were given
     for a task that writes nothing, and `DataError` where no row of a split fits the model.
     """
-    if not isinstance(model, Writer):
+    if task.head != "generate" or not isinstance(model, Writer):
         if recipe != DecodingRecipe():
             raise SpecError(
                 f"`decoding` is for tasks whose answer is written; {task.kind} is not",

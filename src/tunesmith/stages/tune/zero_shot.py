@@ -9,9 +9,9 @@ import numpy as np
 from tunesmith.core.events import Said
 from tunesmith.core.methods import ZeroShot
 from tunesmith.model.heads import linear_of
-from tunesmith.runtime.engine import window_vectors
+from tunesmith.runtime.engine import text_vectors, window_vectors
 from tunesmith.stages.tune.job import Fitted, Job
-from tunesmith.stages.tune.label_names import label_texts, text_vectors
+from tunesmith.stages.tune.label_names import label_texts
 from tunesmith.stages.tune.linear import set_linear
 
 READ_WINDOWS = 20_000
