@@ -53,10 +53,11 @@ def write_rows(path: Path, examples: Sequence[Example]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as stream:
         for example in examples:
-            stream.write(json.dumps(_row(example), ensure_ascii=False) + "\n")
+            stream.write(json.dumps(json_row(example), ensure_ascii=False) + "\n")
 
 
-def _row(example: Example) -> dict[str, object]:
+def json_row(example: Example) -> dict[str, object]:
+    """Return an example as a row of its file."""
     inputs = example.inputs
     if isinstance(inputs, WordsInput):
         tokens = [inputs.text[start:end] for start, end in inputs.words]

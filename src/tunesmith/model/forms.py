@@ -171,7 +171,7 @@ def _grammar(decoding: DecodingRecipe) -> str:
             f"`decoding.json_schema` must be the text of a JSON schema; {error}",
             hint='--set decoding.json_schema="$(cat schema.json)"',
         ) from error
-    plain = {"whitespace_flexible": False}  # a model that is lost would write blanks for ever
+    plain: Any = {"whitespace_flexible": False}  # a model that is lost would write blanks for ever
     return LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults=plain)
 
 

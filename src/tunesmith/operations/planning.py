@@ -140,6 +140,7 @@ def make_plan(spec: PlanSpec, session: Session) -> dict[str, Any]:
     few, and `ResourceError` where the budget ends before anything was measured.
     """
     names = settle_candidates(spec, spec.task)
+    started = time.perf_counter()
     clock = Clock(time.perf_counter() + 60 * spec.budget_minutes, session.emit)
     prepared = prepare_sound(_fit_spec(spec, names[-1]), session, tokens=Tokens(session.emit))
     rows = [*prepared.splits.train, *prepared.splits.valid]
@@ -171,7 +172,8 @@ def make_plan(spec: PlanSpec, session: Session) -> dict[str, Any]:
         )
     limits = Limits(spec.max_latency_ms, spec.max_memory_gb)
     verdict = judge(runners, trials.costs, limits, rows=len(rows), more=spec.more_labels)
-    return _evidence(spec, prepared, runners, verdict, rows=rows)
+    plan = _evidence(spec, prepared, runners, verdict, rows=rows)
+    return plan | {"seconds": round(time.perf_counter() - started, 1)}
 
 
 def settle_candidates(recipe: PlanRecipe, task: str) -> tuple[str, ...]:
