@@ -113,6 +113,11 @@ class HeldTo(LogitsProcessor):
         return held
 
 
+def wished_forms(decoding: DecodingRecipe) -> list[str]:
+    """Return the settings that hold texts to a form, by name."""
+    return [name for name in ("choices", "regex", "json_schema") if getattr(decoding, name)]
+
+
 def make_form(
     tokenizer: Any, decoding: DecodingRecipe, *, before: Sequence[int], ends: Sequence[int]
 ) -> Form | None:
@@ -121,7 +126,7 @@ def make_form(
     `before` are ids that a decoder writes before a text. Raises `SpecError` where more than one
     form is asked for, or one that cannot be held, and `MissingExtraError` without llguidance.
     """
-    wished = [name for name in ("choices", "regex", "json_schema") if getattr(decoding, name)]
+    wished = wished_forms(decoding)
     if not wished:
         return None
     if len(wished) > 1:

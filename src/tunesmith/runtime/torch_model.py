@@ -25,7 +25,7 @@ def computing(
     """
     was_training = model.training
     model.eval()
-    forward = {"logits": model, "vectors": model.vectors, "both": partial(_both, model)}[output]
+    forward = _forward(model, output)
 
     def compute(arrays: Arrays) -> np.ndarray:
         batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -36,6 +36,18 @@ def computing(
         yield compute
     finally:
         model.train(was_training)
+
+
+def _forward(
+    model: Any, output: Literal["logits", "vectors", "both"]
+) -> Callable[[Batch], torch.Tensor]:
+    """Return what computes an output; some models give no vectors."""
+    match output:
+        case "logits":
+            return model
+        case "vectors":
+            return model.vectors
+    return partial(_both, model)
 
 
 def _both(model: Any, batch: Batch) -> torch.Tensor:

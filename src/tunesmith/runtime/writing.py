@@ -25,7 +25,7 @@ from tunesmith.model.encoding_writing import (
     with_written,
     written_ids,
 )
-from tunesmith.model.forms import Form, make_form
+from tunesmith.model.forms import Form, make_form, wished_forms
 from tunesmith.model.framing import Window
 from tunesmith.model.heads.generate import limit_written
 from tunesmith.model.windows import FlatWindows
@@ -187,7 +187,9 @@ def _write(engine: Engine, windows: Sequence[Window]) -> Iterator[np.ndarray]:
 
 
 def _form(engine: Engine) -> Form | None:
-    """Return what texts are held to, behind what a decoder writes before each."""
+    """Return what texts are held to, behind what a decoder writes before each; None if nothing."""
+    if not wished_forms(engine.decoding):
+        return None
     frame = find_writing_frame(engine.tokenizer, engine.reading.writing)
     ends = engine.model.ends or (frame.end,)
     return make_form(engine.tokenizer, engine.decoding, before=frame.target.before, ends=ends)

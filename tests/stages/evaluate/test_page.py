@@ -51,6 +51,7 @@ SECTIONS = {
     "calibration": ("calibration",),
     "limits": ("reliability",),
     "mistakes": ("mistakes",),
+    "plan": ("plan",),
     "prompt": ("prompt",),
     "training": ("curve", "training", "rate_finder"),
     "check": ("check",),
@@ -105,6 +106,30 @@ def full_report() -> dict[str, Any]:
                 {"low": 0.0, "high": 0.5, "confidence": None, "accuracy": None, "count": 0},
                 {"low": 0.5, "high": 1.0, "confidence": 0.9, "accuracy": 0.8, "count": 1140},
             ]
+        },
+        "plan": {
+            "rows": 800,
+            "measure": "accuracy",
+            "choice": "full",
+            "reason": "expected 0.930 on all rows",
+            "cells": {
+                "probe": [{"rows": 100, "score": 0.7, "low": 0.65, "high": 0.75}],
+                "full": [
+                    {"rows": 100, "score": 0.6, "low": 0.5, "high": 0.7},
+                    {"rows": 400, "score": 0.9, "low": 0.88, "high": 0.92},
+                ],
+            },
+            "next_labels": {"rows": 100, "gain": 0.004, "low": 0.0, "high": 0.01},
+            "doubled": {"rows": 800, "gain": 0.02, "low": 0.0, "high": 0.04},
+            "crossings": [{"method": "probe", "rows": 5000}],
+            "ladder": [
+                {
+                    **{"method": method, "rows": 400, "score": 0.9, "low": 0.88, "high": 0.92},
+                    **{"expected": 0.93, "expected_low": 0.9, "expected_high": 0.95},
+                    **{"seconds": 12.0, "latency_ms": latency, "memory_gb": None, "state": state},
+                }
+                for method, latency, state in (("full", 4.2, ""), ("probe", None, "dominated"))
+            ],
         },
         "reliability": {
             "calibration": {
@@ -344,7 +369,7 @@ def test_page_pictures_speak_or_are_decoration() -> None:
     pictures = list(outer_pictures(parse(render_page(full_report()))))
 
     speaking = [picture for picture in pictures if picture.get("role") == "img"]
-    assert len(speaking) == 6
+    assert len(speaking) == 7
     assert all(text_of(picture.find("title")) for picture in speaking)
     assert all(text_of(picture.find("desc")) for picture in speaking)
     silent = [picture for picture in pictures if picture not in speaking]
@@ -354,7 +379,7 @@ def test_page_pictures_speak_or_are_decoration() -> None:
 def test_page_tables_have_captions_and_scoped_headers() -> None:
     tables = list(parse(render_page(full_report())).iter("table"))
 
-    assert len(tables) == 6
+    assert len(tables) == 8
     for table in tables:
         assert text_of(table.find("caption"))
         scopes = [

@@ -149,7 +149,8 @@ def _marks(plane: Plane, measure: str) -> list[Markup]:
 
 def _table(plan: Mapping[str, Any], words: Words) -> Markup:
     names = ("method", "learned", "score", "expected", "seconds", "latency", "memory", "state")
-    head = element("tr", None, *(element("th", None, words[f"plan.{name}"]) for name in names))
+    titles = [element("th", {"scope": "col"}, words[f"plan.{name}"]) for name in names]
+    head = element("tr", None, *titles)
     rows = [_row(step, plan, words) for step in plan["ladder"]]
     table = element(
         "table",
