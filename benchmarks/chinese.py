@@ -1,6 +1,6 @@
 """What an encoder of our own is worth in Chinese: pretrained on public text, against the same net.
 
-Usage: TUNESMITH_DATA=… python benchmarks/chinese.py FOLDER [pretrain] [entities] [reviews]
+Usage: TUNESMITH_DATA=… python benchmarks/chinese.py FOLDER [pretrain] [adapt] [entities] [reviews]
 
 FOLDER keeps the encoders, so that the parts may be run one by one. The same net unpretrained has
 the same vocabulary, and weights at random. Each has its rate chosen on valid rows; the test is read
@@ -10,8 +10,9 @@ once with it, for each seed.
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,11 @@ from record import data_folder, measure_fields, tell
 import tunesmith
 
 EPOCHS = 8
-RATES = {"pretrained": (3e-4, 5e-4), "unpretrained": (5e-4, 1e-3)}
+RATES = {
+    "pretrained": (3e-4, 5e-4),
+    "adapted": (3e-4, 5e-4, 1e-3),
+    "unpretrained": (5e-4, 1e-3),
+}
 ENTITY_TRAINING = {"epochs": 12, "batch_tokens": 1024, "head_learning_rate": 2e-3}
 REVIEW_TRAINING = {"epochs": 10, "batch_tokens": 1024}
 SEEDS = (0, 1, 2)
@@ -59,6 +64,22 @@ def pretrain_both(folder: Path) -> None:
     )
 
 
+def adapt(folder: Path) -> None:
+    """Go on with the encoder on the reviews' own text, the training rows' alone."""
+    reviews = folder / "reviews-text"
+    reviews.mkdir(parents=True, exist_ok=True)
+    shutil.copy(folder / "text" / "reviews.txt", reviews)
+    made = tunesmith.pretrain(
+        str(reviews),
+        model=str(folder / "pretrained" / "backbone"),
+        training={"epochs": 12, "learning_rate": 5e-4},
+        out=str(folder / "adapted"),
+        overwrite=True,
+    )
+    for name, measure in made.measures.items():
+        tell("reviews' text", measure=name, **measure_fields(measure), seconds=round(made.seconds))
+
+
 def tune_entities(folder: Path) -> None:
     """Tune both on the résumés' entities."""
     data = data_folder("resume_ner")
@@ -75,7 +96,8 @@ def tune_entities(folder: Path) -> None:
             overwrite=True,
         )
 
-    _compare("resume entities", tune, "strict_f1", lambda _: str(data / TEST_ENTITIES))
+    starts = ("pretrained", "unpretrained")
+    _compare("resume entities", starts, tune, "strict_f1", lambda _: str(data / TEST_ENTITIES))
 
 
 def tune_reviews(folder: Path) -> None:
@@ -99,18 +121,20 @@ def tune_reviews(folder: Path) -> None:
             overwrite=True,
         )
 
-    _compare("reviews, 500 labels", tune, "accuracy", lambda seed: str(rows(seed) / "test.jsonl"))
+    test = "test.jsonl"
+    _compare("reviews, 500 labels", RATES, tune, "accuracy", lambda seed: str(rows(seed) / test))
 
 
 def _compare(
     benchmark: str,
+    starts: Iterable[str],
     tune: Callable[[str, float, int], Any],
     measure: str,
     test: Callable[[int], str],
 ) -> None:
     """Choose each start's rate by the first seed's valid rows, then tell the test of every seed."""
-    for start, rates in RATES.items():
-        tried = {rate: tune(start, rate, SEEDS[0]) for rate in rates}
+    for start in starts:
+        tried = {rate: tune(start, rate, SEEDS[0]) for rate in RATES[start]}
         valid = {rate: made.measures[measure].value for rate, made in tried.items()}
         rate = max(valid, key=valid.__getitem__)
         tell(benchmark, start=start, measure=f"valid {measure}", by_rate=valid)
@@ -133,6 +157,7 @@ def _compare(
 
 PARTS: dict[str, Callable[[Path], None]] = {
     "pretrain": pretrain_both,
+    "adapt": adapt,
     "entities": tune_entities,
     "reviews": tune_reviews,
 }
