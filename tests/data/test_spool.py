@@ -154,6 +154,7 @@ def test_few_rows_stay_a_list_and_one_more_goes_to_disk():
 
 
 def test_file_of_rows_is_closed_with_the_last_sequence_that_reads_it():
+    gc.collect()  # what other tests left open must not end in between
     before = set(os.listdir("/proc/self/fd"))
     view = spooled(Example(str(n), TextInput("a"), "b", Place("x", n), None) for n in range(9))[3:]
     gc.collect()
