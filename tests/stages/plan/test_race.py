@@ -108,3 +108,11 @@ def test_worth_of_labels_and_crossings_are_told():
     assert verdict.doubled["rows"] == 100
     if verdict.choice == "probe":
         assert [crossing["method"] for crossing in verdict.crossings] == ["full"]
+
+
+def test_method_that_cannot_afford_its_next_rung_rests_and_the_cheaper_goes_on():
+    track = Track(9.6)
+    runners = track.race(("contrastive", "full"), folds=1)
+    assert [cell.rows for cell in runners["contrastive"].cells] == [50, 100, 200]
+    assert [cell.rows for cell in runners["full"].cells] == [50]
+    assert not runners["full"].left

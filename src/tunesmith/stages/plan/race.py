@@ -78,8 +78,8 @@ def run_race(
     `names` are in the order of their cost. One fold of the first rung tells what each costs, and
     with that how many folds the time reaches for. On each rung every runner still in the race is
     measured; behind it those leave whose curve, at its most hopeful, ends below the expectation of
-    the best at `goal_rows`, and where the time does not reach for all, those that promise least. A
-    runner whose next rung would take longer than what is left stays with what it has.
+    the best at `goal_rows`. Where the time does not reach for all, the most promising of those it
+    reaches for go on, and the others stay with what they have.
     Source: successive halving (Jamieson & Talwalkar 2016, algorithm 1), the half replaced by what
     the curves allow.
     """
@@ -90,14 +90,12 @@ def run_race(
         folds = _settle_folds(list(runners.values()), sizes, most=folds, left=seconds_left())
         for rung, size in enumerate(sizes):
             alive: Sequence[Runner] = [each for each in runners.values() if not each.left]
-            if rung:
-                alive = _affordable(alive, size, left=seconds_left())
-            for runner in alive:
+            able = _affordable(alive, size, left=seconds_left()) if rung else alive
+            for runner in able:
                 count = _folds_in_time(runner, size, folds=folds, left=seconds_left())
                 if count > (0 if rung else 1):  # on the first rung one fold is done
                     runner.cells[rung:] = [measure(runner.name, size, count)]
-            if rung:
-                _drop_dominated(alive, goal_rows)
+            _drop_dominated(alive, goal_rows)
     except OutOfTime:
         pass
     return runners
@@ -112,11 +110,17 @@ def _settle_folds(
 
 
 def _affordable(alive: Sequence[Runner], size: int, *, left: float) -> Sequence[Runner]:
-    """Return the runners that the time reaches for, those that promise least left out first."""
-    kept = sorted(alive, key=lambda runner: -runner.curve().predict(size)[0])
-    while len(kept) > 1 and sum(runner.expected_seconds(size) for runner in kept) > left:
-        kept.pop().left = f"the time did not reach for {size:,} rows"
-    return [runner for runner in alive if runner in kept]
+    """Return the runners that the time reaches for, the most promising first asked.
+
+    The others rest: they stay in the race with what they have.
+    """
+    chosen = []
+    for runner in sorted(alive, key=lambda runner: -runner.curve().predict(size)[0]):
+        cost = runner.expected_seconds(size)
+        if cost <= left:
+            chosen.append(runner)
+            left -= cost
+    return [runner for runner in alive if runner in chosen]
 
 
 def _folds_in_time(runner: Runner, size: int, *, folds: int, left: float) -> int:
