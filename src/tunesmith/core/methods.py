@@ -116,6 +116,13 @@ METHODS = {
 } | DELTAS
 
 
+FROZEN = ("probe", "extractive", "zero-shot")
+"""Methods that fit a head and nothing below it."""
+
+LOOPED = ("full", *DELTAS)
+"""Methods that turn the loop with the task's own loss, which others can change and join."""
+
+
 def named(value: Any, default: str) -> Any:
     """Return a part's mapping for a bare name, and fill in `name` where only settings stand."""
     if isinstance(value, str):

@@ -21,7 +21,7 @@ def settle_method(spec: FitSpec, session: Session) -> tuple[FitSpec, Mapping[str
     """Return `spec` with the method that a plan chose, and the plan.
 
     A run that is resumed goes on by the plan it began with. Raises what planning does, and
-    `SpecError` where something stands in the run's folder or a booster depends on the method.
+    `SpecError` where something stands in the run's folder or is asked for that no plan measures.
     """
     kept = read_plan(spec.folder) if spec.resume else None
     if kept is None:

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tunesmith.core.errors import SpecError
-from tunesmith.core.methods import DELTAS
+from tunesmith.core.methods import LOOPED
 from tunesmith.operations.fit import FitSpec
 from tunesmith.tasks import make_task
 from tunesmith.tasks.task import Task
-
-FROZEN = ("probe", "extractive", "zero-shot")
-"""Methods that fit a head and nothing below it."""
-
-BOOSTED = ("full", *DELTAS)
-"""Methods that run the loop with the task's own loss, which boosters change."""
 
 ANSWERS = {
     "class": "one label for each text",
@@ -68,7 +62,7 @@ def _unsuited(spec: FitSpec, task: Task) -> Iterator[tuple[str, str]]:
     """Yield each booster that does not suit method or task, and why."""
     answer = answer_of(task)
     for name in spec.boost.chosen:
-        if spec.method.name not in BOOSTED:
+        if spec.method.name not in LOOPED:
             yield (
                 name,
                 f"`boost.{name}` goes with full and the deltas, which train by the task's own "

@@ -13,6 +13,7 @@ from tunesmith.core.augmentation import BackTranslation, Eda, MaskedWords
 from tunesmith.core.errors import DataError, Problem, SpecError
 from tunesmith.core.events import Said, Warned
 from tunesmith.core.examples import Example
+from tunesmith.core.methods import LOOPED
 from tunesmith.core.self_training import SelfTrainingRecipe
 from tunesmith.data.examples import read_examples
 from tunesmith.data.sources import find_file
@@ -36,10 +37,6 @@ from tunesmith.stages.tune.job import Job
 from tunesmith.stages.tune.self_labelling import SELF_LABELLED, Labelled, label_rows
 from tunesmith.store.bundles import read_bundle
 from tunesmith.store.run_folder import LOCK, RESULTS
-
-LOOPLESS = ("probe", "extractive", "zero-shot", "few-shot", "contrastive")
-"""Methods that do not turn the loop with the task's own loss: nobody else can join theirs."""
-
 
 TEACHER = "teacher"
 """The folder, within a run's, of the run that tuned its teacher."""
@@ -70,7 +67,7 @@ def refuse_enriching(spec: FitSpec) -> None:
             f"got {spec.task} by {spec.method.name}",
             hint="leave out `self_training`",
         )
-    if spec.distillation is not None and spec.method.name in LOOPLESS:
+    if spec.distillation is not None and spec.method.name not in LOOPED:
         raise SpecError(
             "`distillation` joins the loss of a training loop; "
             f"`--method {spec.method.name}` has none",

@@ -15,6 +15,7 @@ import torch
 from tunesmith.core.environment import package_versions
 from tunesmith.core.events import Said
 from tunesmith.core.examples import ChatInput
+from tunesmith.core.methods import FROZEN
 from tunesmith.data.splits import sample_examples
 from tunesmith.model.deltas import lacks_of
 from tunesmith.model.device import Choice, choose_precision, threads
@@ -24,7 +25,7 @@ from tunesmith.model.heads.recommend import new_recommender
 from tunesmith.model.heads.words import WordsClassifier
 from tunesmith.model.pretraining.writers import suit_attention
 from tunesmith.model.sharing import share_encoder
-from tunesmith.operations.boosters import FROZEN, refuse_boosters
+from tunesmith.operations.boosters import refuse_boosters
 from tunesmith.operations.companions import (
     Beside,
     prepare_beside,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -201,7 +201,7 @@ def _fit_spec(spec: PlanSpec, method: str) -> FitSpec:
 def _evidence(
     spec: PlanSpec,
     prepared: Prepared,
-    runners: dict[str, Runner] | Any,
+    runners: Mapping[str, Runner],
     verdict: Verdict,
     *,
     rows: Sequence[Any],
