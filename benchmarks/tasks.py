@@ -85,7 +85,7 @@ CASES = {
         "choice",
         dream_rows,
         ("accuracy", "most_frequent_place"),
-        {"tuned": {"training": {"epochs": 3}}},
+        {"tuned": {"training": {"epochs": 3, "batch_tokens": 2048}}},
     ),
     "movielens": Case(
         "recommendation",

@@ -247,7 +247,10 @@ def test_masks_have_their_ratio_and_differ():
     assert float(agreement) == pytest.approx(0.82, abs=0.01)  # 0.9² + 0.1²: independent
 
 
-def test_a_mask_larger_than_the_pool_is_drawn_afresh():
-    mask = draw_mask((3, 1 << 20), 0.5, dtype=torch.bfloat16)
-    assert mask.shape == (3, 1 << 20)
-    assert float(mask.float().mean()) == pytest.approx(0.5, abs=0.01)
+def test_a_mask_larger_than_a_window_is_made_of_several_that_differ():
+    mask = draw_mask((3, 1 << 21), 0.5, dtype=torch.bfloat16)
+    assert mask.shape == (3, 1 << 21)
+    for row in mask.float():
+        assert float(row.mean()) == pytest.approx(0.5, abs=0.01)
+    agreement = (mask[0] == mask[1]).float().mean()
+    assert float(agreement) == pytest.approx(0.5, abs=0.01)
