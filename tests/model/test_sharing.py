@@ -68,7 +68,7 @@ def test_together_gives_each_network_its_own_batch(tiny_model):
     ]
     joined = join_batches(batches, weights=torch.ones(2))
     assert count_tokens(joined) == 21
-    assert [part.keys() for part in split_batch(joined, 2)] == [b.keys() for b in batches]
+    assert [part.keys() for part in split_batch(joined)] == [b.keys() for b in batches]
     with torch.no_grad():
         first, second = both(joined)
         assert torch.equal(first, task(batches[0]))

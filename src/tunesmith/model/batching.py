@@ -80,6 +80,21 @@ def plan_batches(
     return batches
 
 
+def split_lengths(lengths: np.ndarray) -> list[np.ndarray]:
+    """Return the places of `lengths` (N,) in parts of like length, the shortest first.
+
+    The longest of a part is at most twice its shortest: for batches whose texts must be judged
+    together, but need not be padded together.
+    """
+    order = np.argsort(lengths, kind="stable")
+    parts: list[np.ndarray] = []
+    while len(order):
+        alike = int(np.searchsorted(lengths[order], 2 * lengths[order[0]], side="right"))
+        parts.append(order[:alike])
+        order = order[alike:]
+    return parts
+
+
 def collate(windows: Sequence[Window], *, pad_id: int) -> Batch:
     """Return what `collate_arrays` does, as tensors."""
     import torch  # noqa: PLC0415 (answering by ONNX Runtime does without it)
@@ -193,14 +208,14 @@ def join_batches(batches: Sequence[Batch], **more: torch.Tensor) -> Batch:
     return named | more
 
 
-def split_batch(batch: Batch, count: int) -> list[Batch]:
-    """Return the `count` batches that `join_batches` was given."""
-    parts: list[Batch] = [{} for _ in range(count)]
+def split_batch(batch: Batch) -> list[Batch]:
+    """Return the batches that `join_batches` was given."""
+    parts: dict[int, Batch] = {}
     for key, tensor in batch.items():
         number, _, name = key.partition(".")
         if name:
-            parts[int(number)][name] = tensor
-    return parts
+            parts.setdefault(int(number), {})[name] = tensor
+    return [parts[number] for number in sorted(parts)]
 
 
 def count_tokens(batch: Batch) -> int:

@@ -57,5 +57,5 @@ class Together(nn.Module):
         The parts are those that `join_batches` was given.
         """
         networks = [self.task, *self.others]
-        parts = split_batch(batch, len(networks))
+        parts = split_batch(batch)
         return tuple(network(part) for network, part in zip(networks, parts, strict=True))

@@ -129,7 +129,7 @@ class _Joined:
 
     def objective(self, outputs: Sequence[torch.Tensor], batch: Batch) -> torch.Tensor:
         objectives = [self.task.objective, *(stream.feed.objective for stream in self.streams)]
-        parts = split_batch(batch, len(objectives))
+        parts = split_batch(batch)
         losses = [
             objective(output, part)
             for objective, output, part in zip(objectives, outputs, parts, strict=True)

@@ -19,7 +19,7 @@ from tunesmith.core.errors import SpecError
 from tunesmith.core.events import Said
 from tunesmith.core.methods import Contrastive
 from tunesmith.core.recipe import TrainingRecipe
-from tunesmith.model.batching import Batch, collate
+from tunesmith.model.batching import Batch, collate, join_batches, split_batch, split_lengths
 from tunesmith.model.framing import Window
 from tunesmith.model.heads import linear_of
 from tunesmith.runtime.engine import window_vectors
@@ -52,8 +52,8 @@ class VectorView(nn.Module):
         return self.model.encoder
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Return (B, H) vectors."""
-        return self.model.vectors(batch)
+        """Return (B, H) vectors of a joined batch, part after part."""
+        return torch.cat([self.model.vectors(part) for part in split_batch(batch)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,15 @@ class Pool:
         )
 
     def load(self, indices: np.ndarray) -> Batch:
-        """Return the tensors of a batch, with the class of each text as `targets`."""
-        batch = collate([self.windows[index] for index in indices], pad_id=self.pad_id)
-        return batch | {"targets": torch.from_numpy(self.classes[indices])}
+        """Return the joined tensors of a batch, with the class of each text as `targets`.
+
+        Texts of like length are read together: neighbours of a class differ in length, and
+        attention would be computed for what pads them.
+        """
+        lengths = np.array([len(self.windows[index].ids) for index in indices])
+        parts = [indices[places] for places in split_lengths(lengths)]
+        read = [collate([self.windows[at] for at in part], pad_id=self.pad_id) for part in parts]
+        return join_batches(read, targets=torch.from_numpy(self.classes[np.concatenate(parts)]))
 
 
 def fit_contrastive(job: Job, method: Contrastive) -> Fitted:
