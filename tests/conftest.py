@@ -87,17 +87,47 @@ def tiny_model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_writer(tmp_path_factory, tiny_model) -> Path:
-    """An untrained BART of 2 + 2 layers and 32 dimensions with the tokenizer of `tiny_model`."""
-    import torch
-    from transformers import AutoTokenizer, BartConfig, BartForConditionalGeneration
+def save_tiny(tmp_path_factory, tiny_model):
+    """Return what writes an untrained network with the tokenizer of `tiny_model`, by its class.
 
-    folder = tmp_path_factory.mktemp("models") / "tiny-bart"
-    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BartConfig(
-        vocab_size=len(tokenizer),
+    Where the settings do not say otherwise it has 2 layers and 32 dimensions.
+    """
+    import torch
+    from transformers import AutoTokenizer
+
+    def save(network, name, **settings) -> Path:
+        folder = tmp_path_factory.mktemp("models") / name
+        tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+        tokenizer.save_pretrained(folder)
+        torch.manual_seed(0)
+        sizes = {
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "intermediate_size": 64,
+        }
+        config = network.config_class(
+            vocab_size=len(tokenizer),
+            max_position_embeddings=128,
+            pad_token_id=tokenizer.pad_token_id,
+            bos_token_id=tokenizer.cls_token_id,
+            eos_token_id=tokenizer.sep_token_id,
+            **(settings if "d_model" in settings else sizes | settings),
+        )
+        network(config).save_pretrained(folder)
+        return folder
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def tiny_writer(save_tiny, tiny_model) -> Path:
+    """An untrained BART of 2 + 2 layers and 32 dimensions with the tokenizer of `tiny_model`."""
+    from transformers import AutoTokenizer, BartForConditionalGeneration
+
+    return save_tiny(
+        BartForConditionalGeneration,
+        "tiny-bart",
         d_model=32,
         encoder_layers=2,
         decoder_layers=2,
@@ -105,65 +135,26 @@ def tiny_writer(tmp_path_factory, tiny_model) -> Path:
         decoder_attention_heads=4,
         encoder_ffn_dim=64,
         decoder_ffn_dim=64,
-        max_position_embeddings=128,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.cls_token_id,
-        eos_token_id=tokenizer.sep_token_id,
-        decoder_start_token_id=tokenizer.sep_token_id,
+        decoder_start_token_id=AutoTokenizer.from_pretrained(tiny_model).sep_token_id,
         forced_eos_token_id=None,
         init_std=0.1,
     )
-    BartForConditionalGeneration(config).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
-def tiny_decoder(tmp_path_factory, tiny_model) -> Path:
+def tiny_decoder(save_tiny) -> Path:
     """An untrained Llama of 2 layers and 32 dimensions with the tokenizer of `tiny_model`."""
-    import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaForCausalLM
 
-    folder = tmp_path_factory.mktemp("models") / "tiny-llama"
-    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=128,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.cls_token_id,
-        eos_token_id=tokenizer.sep_token_id,
-        initializer_range=0.1,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
+    return save_tiny(LlamaForCausalLM, "tiny-llama", initializer_range=0.1)
 
 
 @pytest.fixture(scope="session")
-def tiny_masked(tmp_path_factory, tiny_model) -> Path:
+def tiny_masked(save_tiny) -> Path:
     """An untrained BERT with the layer that guesses words, and the tokenizer of `tiny_model`."""
-    import torch
-    from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
+    from transformers import BertForMaskedLM
 
-    folder = tmp_path_factory.mktemp("models") / "tiny-masked"
-    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=128,
-        initializer_range=0.1,
-    )
-    BertForMaskedLM(config).save_pretrained(folder)
-    return folder
+    return save_tiny(BertForMaskedLM, "tiny-masked", initializer_range=0.1)
 
 
 @pytest.fixture(scope="session")
