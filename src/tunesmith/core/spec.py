@@ -69,21 +69,26 @@ def build_spec(spec: type[SpecT], values: Mapping[str, Any], *, where: str = "")
 def set_path(values: dict[str, Any], path: str, value: Any) -> None:
     """Set `a.b.c` in nested dictionaries, in place.
 
-    A part that was given by its name alone (`method: full`) becomes `{"name": "full", …}` so it can
-    take settings.
+    A part that was given by its name alone (`method: full`), or by a number, becomes
+    `{"name": "full", …}` so it can take settings.
     """
     *parents, last = path.split(".")
     target = values
     for key in parents:
         held = target.get(key)
-        if isinstance(held, str):
+        if _is_name(held):
             held = {"name": held}
         target[key] = dict(held) if isinstance(held, Mapping) else {}
         target = target[key]
     held = target.get(last)
-    if isinstance(held, Mapping) and isinstance(value, str):
+    if isinstance(held, Mapping) and _is_name(value):
         value = {**held, "name": value}
     target[last] = value
+
+
+def _is_name(value: Any) -> bool:
+    """Tell whether a value may be the short form of a part."""
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def setting_paths(part: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -113,6 +118,12 @@ def takes_names(field: FieldInfo) -> bool:
     """Tell whether a group of settings may be given by a list of names, and so by a flag."""
     extra = field.json_schema_extra
     return isinstance(extra, dict) and bool(extra.get("by_names"))
+
+
+def takes_number(field: FieldInfo) -> bool:
+    """Tell whether a group of settings may be given by a number, and so by a flag."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("by_number"))
 
 
 def parts_of(annotation: Any) -> list[type[BaseModel]]:
