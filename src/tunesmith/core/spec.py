@@ -133,6 +133,16 @@ def parts_of(annotation: Any) -> list[type[BaseModel]]:
     return [part for argument in get_args(annotation) for part in parts_of(argument)]
 
 
+def set_words(path: str, value: Any) -> str:
+    """Return the `--set` that gives a setting a value, as a shell reads it.
+
+    >>> set_words("training.epochs", 3)
+    '--set training.epochs=3'
+    """
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    return f"--set {shlex.quote(f'{path}={text}')}"
+
+
 def _problem(spec: type[BaseModel], fault: Mapping[str, Any], where: str) -> Problem:
     path = _path(spec, fault["loc"])
     context = fault.get("ctx", {})
@@ -264,10 +274,10 @@ def _hint(spec: type[BaseModel], fault: Mapping[str, Any]) -> str:
     if fault["type"] == "extra_forbidden":
         if owners := _owners(spec, path):
             group = path.rpartition(".")[0]
-            return _set_hint(group, owners[0]) if "." in group else f"--{group} {owners[0]}"
+            return set_words(group, owners[0]) if "." in group else f"--{group} {owners[0]}"
         near = _near_path(spec, fault["loc"])
         is_plain = isinstance(fault["input"], str | int | float)
-        return _set_hint(near, fault["input"]) if near and is_plain else PRINT_SPEC
+        return set_words(near, fault["input"]) if near and is_plain else PRINT_SPEC
     if setting not in fields:
         return PRINT_SPEC
     field, choices = fields[setting], _choices(fields[setting])
@@ -278,16 +288,10 @@ def _hint(spec: type[BaseModel], fault: Mapping[str, Any]) -> str:
         if field.is_required():
             return PRINT_SPEC
         default = field.get_default(call_default_factory=True)
-        return _set_hint(path, similar[0] if similar else getattr(default, "name", default))
+        return set_words(path, similar[0] if similar else getattr(default, "name", default))
     if choices:
         return f"--{path} {(similar or choices)[0]}"
     return f"tunesmith {_verb(spec)} --help"
-
-
-def _set_hint(path: str, value: Any) -> str:
-    """Return the `--set` that gives a setting a value, as a shell reads it."""
-    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-    return f"--set {shlex.quote(f'{path}={text}')}"
 
 
 def _choices(field: FieldInfo) -> list[str]:

@@ -19,7 +19,9 @@ import torch
 from tunesmith.core.errors import ForeignError, TunesmithError
 from tunesmith.core.events import Event, Progress, Said, Step, Validated, Warned
 from tunesmith.core.search import Range, SearchRecipe
+from tunesmith.core.spec import set_words
 from tunesmith.model.device import threads
+from tunesmith.operations.companions import with_settings_of
 from tunesmith.operations.deltas import with_own_training
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.fitting import Ready, make_ready, open_folder, tune, tune_and_write
@@ -32,7 +34,13 @@ from tunesmith.operations.search_space import (
 )
 from tunesmith.session import Session
 from tunesmith.stages.search.study import Asked, Study, open_study, require_optuna
-from tunesmith.stages.search.trials import Pruned, Trial, best_trial, quarters_done
+from tunesmith.stages.search.trials import (
+    Pruned,
+    Trial,
+    best_trial,
+    find_twin,
+    quarters_done,
+)
 from tunesmith.stages.tune import tuned_score
 from tunesmith.store.run_folder import (
     keep_search,
@@ -117,7 +125,7 @@ def fit_searched(spec: FitSpec, session: Session, *, recipe: SearchRecipe) -> Fi
         session.emit(Said(f"chosen: {_told(best)}; tuning it once more for the bundle"))
         chosen = plain if best["own"] else spec_with(plain, best["values"])
         result = tune_and_write(
-            replace(ready, spec=with_own_training(chosen)),
+            _with_settings(ready, with_own_training(chosen)),
             session,
             thread_count=count,
             search=record,
@@ -139,9 +147,16 @@ def run_search(searching: Searching) -> dict[str, Any]:
         searching.session.emit(Said(f"{len(trials)} of {recipe.trials} trials were done before"))
     failure: TunesmithError | None = None
     while len(trials) < recipe.trials and not _is_over(recipe, trials):
-        trial, error = run_trial(searching, study.ask(own))
-        failure = failure or error
-        trials.append(trial)
+        asked = study.ask(own)
+        if twin := find_twin(trials, asked.values):
+            told = f"as trial {twin.number + 1}"
+            trials.append(
+                study.tell(asked, "complete", seconds=0.0, score=twin.score, problem=told)
+            )
+        else:
+            trial, error = run_trial(searching, asked)
+            failure = failure or error
+            trials.append(trial)
         keep_search(out, _record(searching, trials))
         _tell(searching, trials)
     if best_trial(trials) is None:
@@ -188,10 +203,24 @@ def _score(searching: Searching, asked: Asked, watcher: Watcher) -> float:
         training = spec.training.model_copy(update={"track": "none"})
         own = {"training": training, "out": str(folder), "resume": False}
         spec = spec.model_copy(update=own)
-        prepared = with_own_backbone(searching.ready.prepared, spec, watched)
-        ready = replace(searching.ready, spec=spec, prepared=prepared)
+        ready = _fresh(_with_settings(searching.ready, spec), watched)
         job = tune(ready, watched, thread_count=searching.thread_count)[0].job
         return tuned_score(job)
+
+
+def _with_settings(ready: Ready, spec: FitSpec) -> Ready:
+    """Return what is ready, to be tuned as `spec` says, with all that is learned beside it."""
+    return replace(ready, spec=spec, beside=with_settings_of(ready.beside, spec))
+
+
+def _fresh(ready: Ready, session: Session) -> Ready:
+    """Return what is ready with models that no trial has touched: the task's and those beside."""
+    others = {
+        name: replace(other, prepared=with_own_backbone(other.prepared, other.spec, session))
+        for name, other in ready.beside.others.items()
+    }
+    prepared = with_own_backbone(ready.prepared, ready.spec, session)
+    return replace(ready, prepared=prepared, beside=replace(ready.beside, others=others))
 
 
 def _is_over(recipe: SearchRecipe, trials: list[Trial]) -> bool:
@@ -229,6 +258,12 @@ def value_text(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def repeat_words(trial: Trial) -> str:
+    """Return the words that give a request the values of a trial; none for the recipe's own."""
+    values = {} if trial.is_own else trial.values
+    return " ".join(set_words(path, value) for path, value in values.items())
+
+
 def _record(searching: Searching, trials: list[Trial]) -> dict[str, Any]:
     best = best_trial(trials)
     recipe = searching.recipe
@@ -242,6 +277,7 @@ def _record(searching: Searching, trials: list[Trial]) -> dict[str, Any]:
         "ranges": {path: range_.to_json() for path, range_ in searching.ranges.items()},
         "trials": [trial.to_json() for trial in trials],
         "winner": None if best is None else best.number,
+        "repeat": None if best is None else repeat_words(best),
         "importance": None,
         "seconds": round(sum(trial.seconds for trial in trials), 1),
     }

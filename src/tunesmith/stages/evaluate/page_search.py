@@ -59,6 +59,9 @@ def _told(search: Mapping[str, Any], words: Words) -> Markup:
             own=ratio_text(None if own is None else own["score"]),
         )
         sentences.insert(0, element("p", None, element("strong", None, told)))
+        if search.get("repeat"):
+            words_to_type = element("code", None, search["repeat"])
+            sentences.append(element("p", None, words["search.repeat"], " ", words_to_type))
     return element("div", {"class": "notes"}, *sentences)
 
 

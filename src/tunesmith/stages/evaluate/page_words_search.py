@@ -21,6 +21,7 @@ SEARCH_CAPTIONS: dict[str, tuple[str, str]] = {
         "验证集在这些设置之间做了选择，最好的分数里有一部分是运气："
         "在新数据上应预期更低，尝试越多、行数越少，差距越大。",
     ),
+    "search.repeat": ("The same without a search:", "不搜索而得到同样的设置："),
     "search.tried": ("Every trial", "全部尝试"),
     "search.trial": ("Trial", "尝试"),
     "search.score": ("Score", "分数"),

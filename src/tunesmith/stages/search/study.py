@@ -270,17 +270,15 @@ def _speaking_to(emit: Callable[[Event], None]) -> Iterator[None]:
         def emit(self, record: logging.LogRecord) -> None:
             emit(Warned(record.getMessage()))
 
-    told, level = Told(), own.get_verbosity()
     log = logging.getLogger("optuna")
-    own.disable_default_handler()
+    before, level = log.handlers[:], own.get_verbosity()
+    log.handlers = [Told()]
     own.set_verbosity(own.WARNING)
-    log.addHandler(told)
     try:
         yield
     finally:
-        log.removeHandler(told)
+        log.handlers = before
         own.set_verbosity(level)
-        own.enable_default_handler()
 
 
 @contextlib.contextmanager

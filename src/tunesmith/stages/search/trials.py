@@ -21,8 +21,8 @@ class Trial:
     """One try: the values by the paths of their settings, and what came of it.
 
     `score` is that of the validation rows, the higher the better: of a pruned trial the best it had
-    when it was broken off, of a failed one none. `is_own` tells the recipe's own values, which are
-    tried first.
+    when it was broken off, of a failed one none. `problem` says why it failed, or whose score it
+    has where its values were tried before. `is_own` tells the recipe's own, which come first.
     """
 
     number: int
@@ -50,6 +50,12 @@ def best_trial(trials: Sequence[Trial]) -> Trial | None:
     """Return the complete trial of the highest score, the earliest of several; None without one."""
     complete = [trial for trial in trials if trial.state == "complete" and trial.score is not None]
     return max(complete, key=lambda trial: (trial.score, -trial.number), default=None)
+
+
+def find_twin(trials: Sequence[Trial], values: Mapping[str, Any]) -> Trial | None:
+    """Return a complete trial of the same values: with the same seed it would end the same."""
+    equal = (each for each in trials if each.state == "complete" and each.values == values)
+    return next(equal, None)
 
 
 def quarters_done(step: int, total: int) -> int:
