@@ -26,6 +26,7 @@ from tunesmith.operations.deltas import with_own_training
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.fitting import Ready, make_ready, open_folder, tune, tune_and_write
 from tunesmith.operations.preparing import with_own_backbone
+from tunesmith.operations.reliability import UNLABELLED
 from tunesmith.operations.search_space import (
     own_values,
     refuse_unsuited,
@@ -193,15 +194,19 @@ def run_trial(searching: Searching, asked: Asked) -> tuple[Trial, TunesmithError
 
 
 def _score(searching: Searching, asked: Asked, watcher: Watcher) -> float:
-    """Return what settings reach on the validation rows, tuned as `fit` would, nothing written."""
+    """Return what settings reach on the validation rows, tuned as `fit` would, nothing written.
+
+    What a bundle learns of its own limits changes no answer, and is left to the last tuning.
+    """
     plain, session = searching.spec, searching.session
     watched = Session(
         workspace=session.workspace, device=str(session.device), listener=watcher.listen
     )
     spec = with_own_training(plain if asked.is_own else spec_with(plain, asked.values))
     with trial_folder(plain.folder) as folder:
-        training = spec.training.model_copy(update={"track": "none"})
-        own = {"training": training, "out": str(folder), "resume": False}
+        own: dict[str, Any] = {"out": str(folder), "resume": False}
+        own["training"] = spec.training.model_copy(update={"track": "none"})
+        own["reliability"] = spec.reliability.model_copy(update=UNLABELLED)
         spec = spec.model_copy(update=own)
         ready = _fresh(_with_settings(searching.ready, spec), watched)
         job = tune(ready, watched, thread_count=searching.thread_count)[0].job
