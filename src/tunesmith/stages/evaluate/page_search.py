@@ -41,7 +41,9 @@ def search_part(report: Mapping[str, Any], words: Words) -> Markup:
     charts = [_figure(search, path, words) for path in search["ranges"]]
     drawn = [chart for chart in charts if chart]
     figures = element("div", {"class": "scatters"}, *drawn) if drawn else NOTHING
-    legend = element("p", {"class": "quiet"}, words["search.legend"]) if drawn else NOTHING
+    told = ["legend", *(["ascribed"] if search.get("importance") else [])] if drawn else []
+    text = " ".join(words[f"search.{name}"] for name in told)
+    legend = element("p", {"class": "quiet"}, text) if drawn else NOTHING
     return group([_told(search, words), figures, legend, _table(search, words)])
 
 

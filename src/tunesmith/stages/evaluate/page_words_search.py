@@ -38,10 +38,12 @@ SEARCH_CAPTIONS: dict[str, tuple[str, str]] = {
         "各次尝试的分数与 {setting} 的值。",
     ),
     "search.legend": (
-        "Filled: complete; hollow: broken off, at its best score until then; ringed: chosen. "
-        "Importance is the share of the variance that a random forest over the trials ascribes to "
-        "a setting alone (fANOVA).",
-        "实心：完成；空心：中途停止，按当时的最好分数；带圈：已选。"
-        "重要性是随机森林在各次尝试上归于单个设置的方差占比（fANOVA）。",
+        "Filled: complete; hollow: broken off, at its best score until then; ringed: chosen.",
+        "实心：完成；空心：中途停止，按当时的最好分数；带圈：已选。",
+    ),
+    "search.ascribed": (
+        "What a setting explains is the share of the variance that a random forest over the trials "
+        "ascribes to it alone (fANOVA).",
+        "解释的部分是随机森林在各次尝试上归于该设置本身的方差占比（fANOVA）。",
     ),
 }
