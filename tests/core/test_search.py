@@ -126,6 +126,10 @@ def test_command_line_takes_number_and_ranges_together():
     assert shown.exit_code == 0, shown.stderr
     assert "trials: 9" in shown.stdout
     assert "training.learning_rate: 1e-5..1e-3" in shown.stdout
+    more = [*words, "--set", "search=12"]
+    shown = CliRunner().invoke(app, ["fit", "rows.csv", "--task", "ner", *more, "--print-spec"])
+    assert "trials: 12" in shown.stdout
+    assert "training.learning_rate: 1e-5..1e-3" in shown.stdout
     helped = CliRunner().invoke(app, ["fit", "--help"])
     assert "--search" in helped.stdout
 

@@ -76,19 +76,14 @@ def set_path(values: dict[str, Any], path: str, value: Any) -> None:
     target = values
     for key in parents:
         held = target.get(key)
-        if _is_name(held):
+        if isinstance(held, str | int) and not isinstance(held, bool):
             held = {"name": held}
         target[key] = dict(held) if isinstance(held, Mapping) else {}
         target = target[key]
     held = target.get(last)
-    if isinstance(held, Mapping) and _is_name(value):
+    if isinstance(held, Mapping) and isinstance(value, str):
         value = {**held, "name": value}
     target[last] = value
-
-
-def _is_name(value: Any) -> bool:
-    """Tell whether a value may be the short form of a part."""
-    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def setting_paths(part: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:

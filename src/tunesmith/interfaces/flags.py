@@ -64,7 +64,9 @@ def settings_from(
                 f"`--set` must be written PATH=VALUE; got {override!r}",
                 hint="--set training.epochs=3",
             )
-        set_path(settings, path.strip(), _read_value(text))
+        field = spec.model_fields.get(path.strip())
+        is_short = field is not None and takes_number(field) and text.strip().isdigit()
+        set_path(settings, path.strip(), text.strip() if is_short else _read_value(text))
     return settings
 
 
