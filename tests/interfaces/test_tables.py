@@ -159,7 +159,7 @@ def test_runs_are_listed_with_their_headline_or_first_problem(shown):
     problem = {"error": "data", "problems": [{"must": "rows must have labels"}], "hint": ""}
     failed = run(id="ffff0000", status="failed", result=None, problem=problem, out=None)
     bare = run(id="eeee0000", result=None)
-    text = shown(RunsResult((run(), failed, bare), False))
+    text = shown(RunsResult("list", {"runs": [run(), failed, bare]}))
     assert "accuracy 0.500" in text
     assert "rows must have labels" in " ".join(text.split())
     assert "01-02 03:04" in text
@@ -167,8 +167,8 @@ def test_runs_are_listed_with_their_headline_or_first_problem(shown):
 
 
 def test_one_run_is_shown_whole_and_none_says_how_to_begin(shown):
-    assert '"operation": "fit"' in shown(RunsResult((run(),), True))
-    assert "Begin with: tunesmith fit" in shown(RunsResult((), False))
+    assert '"operation": "fit"' in shown(RunsResult("show", {"runs": [run()]}))
+    assert "Begin with: tunesmith fit" in shown(RunsResult("list", {"runs": []}))
 
 
 def test_env_shows_what_is_missing(shown):
@@ -194,8 +194,10 @@ def test_env_shows_what_is_missing(shown):
         ),
         PredictResult("b", "f", 1, 1.0, (), HOSTILE),
         ExportResult(HOSTILE, "f", "x.onnx", "fp32", 1, 1, parity(None), 1.0),
-        RunsResult((run(out=HOSTILE),), False),
-        RunsResult((run(problem={"error": "x", "problems": [{"must": HOSTILE}]}),), False),
+        RunsResult("list", {"runs": [run(out=HOSTILE)]}),
+        RunsResult(
+            "list", {"runs": [run(problem={"error": "x", "problems": [{"must": HOSTILE}]})]}
+        ),
         EnvResult({}, "Linux", 1, "cpu", "fp32", {}, HOSTILE),
     ],
     ids=lambda result: type(result).__name__,
