@@ -211,9 +211,7 @@ def _kept_answers(both: tuple[Bundle, Bundle]) -> Paired | None:
         right[[place[name] for name in identities]] = 0.0
         statistics.append(_mean_of(right))
     data = both[0].report["data"]
-    notes = ()
-    if data["split"] == "valid":
-        notes = (CHOSEN_ON.format(names="both"),)
+    notes = (CHOSEN_ON.format(names="both"),) if data["split"] == "valid" else ()
     return Paired(
         (statistics[0], statistics[1]),
         rows,
