@@ -5,43 +5,27 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from tunesmith.core.answers import EntitiesAnswer, EntityAnswer, LabelAnswer
 from tunesmith.core.errors import DataError, GateError, NotFoundError, SpecError
+from tunesmith.core.examples import Example, Place, TextInput, WordsInput
 from tunesmith.interfaces.python import stream
 from tunesmith.measure.intervals import paired_bootstrap
-from tunesmith.operations import execute
+from tunesmith.operations.comparing import statistic_of
 from tunesmith.operations.runs import RunsSpec
-from tunesmith.session import Session
 from tunesmith.store.bundles import read_bundle
-from tunesmith.store.workspace import Workspace
-
-
-class Place:
-    """A workspace in which runs were made, and the data they were made from."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.session = Session(workspace=Workspace(folder / "home"))
-        self.workspace = self.session.workspace
-
-    def do(self, verb: str, **values: Any) -> Any:
-        """Carry out an operation in this workspace."""
-        return execute(verb, values, session=self.session)
-
-    def runs(self, action: str, *names: object, **values: Any) -> dict[str, Any]:
-        """Carry out `runs ACTION NAMES…`."""
-        found = self.do("runs", action=action, names=[str(name) for name in names], **values)
-        return found.to_json()
+from tunesmith.tasks.classification import Classification
+from tunesmith.tasks.ner import Ner, spans_of
+from tunesmith.tasks.words import join_words
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, tiny_model) -> Place:
+def place(tmp_path_factory, tiny_model, new_work):
     """Return a place with a probe, its student, and what was measured of the probe later."""
-    place = Place(tmp_path_factory.mktemp("place"))
+    place = new_work(tmp_path_factory.mktemp("place"))
     data = place.folder / "data"
     data.mkdir()
     for split, count in (("train", 24), ("valid", 8), ("test", 15)):
@@ -74,33 +58,6 @@ def teacher(place) -> Path:
 @pytest.fixture
 def student(place) -> Path:
     return place.folder / "runs/student/bundle"
-
-
-@pytest.fixture
-def records(tmp_path, monkeypatch) -> Place:
-    """Return a workspace without runs; its folder is the current one."""
-    monkeypatch.chdir(tmp_path)
-    return Place(tmp_path)
-
-
-def past_run(place: Place, name: str, *, checkpoints: int = 0) -> str:
-    """Record a finished fit whose folder has a lock, a bundle's manifest and checkpoints."""
-    identity = place.workspace.runs.start("fit", {"data": "x.csv"}, out=f"runs/{name}")
-    make_folder(place, name, checkpoints=checkpoints)
-    bundle = place.folder / "runs" / name / "bundle"
-    place.workspace.runs.finish(identity, "done", result={"bundle": str(bundle)})
-    place.workspace.made.add(identity, f"f-{name}", bundle, kind="bundle")
-    return identity
-
-
-def make_folder(place: Place, name: str, *, checkpoints: int = 0) -> Path:
-    folder = place.folder / "runs" / name
-    (folder / "bundle").mkdir(parents=True)
-    (folder / "config.lock.yaml").write_text("data: x.csv\n", "utf-8")
-    for step in range(1, checkpoints + 1):
-        (folder / f"checkpoint-{step}").mkdir()
-        (folder / f"checkpoint-{step}" / "state.json").write_text("{}", "utf-8")
-    return folder
 
 
 def test_fit_records_its_measures_with_their_cost(place, teacher, tiny_model):
@@ -251,7 +208,11 @@ def test_alias_follows_its_bundle_into_an_export_and_no_other_change(place, teac
     shutil.copytree(teacher, copy)
     place.runs("alias", "@fast", copy)
     before = read_bundle(copy).fingerprint
+    place.workspace.made.add("copied", before, copy, kind="bundle")
     made = place.do("export", bundle="@fast")
+    assert place.workspace.made.parents_of(made.fingerprint) == [before]
+    assert place.do("export", bundle="@fast").fingerprint == made.fingerprint
+    place.workspace.runs.delete(["copied"])
     history = place.runs("alias", "@fast")["aliases"]
     assert [own["fingerprint"] for own in history] == [made.fingerprint, before]
     assert [own["reason"] for own in history] == ["export", None]
@@ -280,96 +241,11 @@ def test_lineage_of_a_student_and_its_teacher_is_shown(place, teacher, student):
     assert shown["parents"] == []
 
 
-def test_lineage_ends_where_it_would_turn_in_a_circle(records):
-    made = records.workspace.made
-    identity = past_run(records, "x")
-    made.add(identity, "a", records.folder / "a", kind="bundle", parents=["b"])
-    made.add("other", "b", records.folder / "b", kind="bundle", parents=["a", "c"])
-    shown = {own["fingerprint"]: own for own in records.runs("show", identity)["lineage"]}["a"]
-    (parent,) = shown["parents"]
-    assert (parent["fingerprint"], parent["run"], parent["is_there"]) == ("b", "other", False)
-    assert [own["fingerprint"] for own in parent["parents"]] == ["c"]
-    assert parent["parents"][0]["path"] is None
-
-
-def test_run_gets_a_name_a_note_and_tags(records):
-    identity = past_run(records, "x")
-    assert records.runs("name", identity, "best")["runs"][0]["name"] == "best"
-    assert records.runs("note", "best", "new", "labels")["runs"][0]["note"] == "new labels"
-    assert records.runs("tag", "best", "a", "b")["runs"][0]["tags"] == ["a", "b"]
-    assert records.runs("untag", "best", "a")["runs"][0]["tags"] == ["b"]
-    assert [own["id"] for own in records.runs("list", tag="b")["runs"]] == [identity]
-    assert records.runs("list", tag="a")["runs"] == []
-    assert [own["id"] for own in records.runs("list", since="1d", status="done")["runs"]] == [
-        identity
-    ]
-    assert records.runs("list", since="2999-01-01")["runs"] == []
-    assert records.runs("best")["runs"][0]["id"] == identity
-
-
-@pytest.mark.parametrize(
-    ("action", "names", "says", "hint"),
-    [
-        ("compare", ["a"], "`runs compare` must be written", "tunesmith runs compare A B [DATA]"),
-        ("tag", ["a"], "got 1 word behind it", "tunesmith runs tag RUN TAG…"),
-        ("list", ["a"], "`runs list` must be written `tunesmith runs list`", "tunesmith runs list"),
-        ("alias", ["production", "x"], "must begin with `@`", "runs alias @production BUNDLE"),
-        ("name", ["RUN", "beef"], "must not be read as an id", "my-beef"),
-        ("name", ["RUN", "gc"], "must not be read as an id or an action", "my-gc"),
-    ],
-)
-def test_action_without_what_it_needs_is_refused(records, action, names, says, hint):
-    identity = past_run(records, "x")
-    with pytest.raises(SpecError) as caught:
-        records.runs(action, *(identity if name == "RUN" else name for name in names))
-    assert says in str(caught.value)
-    assert hint in caught.value.hint
-
-
-def test_action_that_is_misspelt_is_guessed_and_a_bad_moment_refused(records):
-    with pytest.raises(NotFoundError) as caught:
-        records.runs("compar")
-    assert caught.value.hint == "tunesmith runs compare"
-    with pytest.raises(SpecError, match="`since` must be a day"):
-        records.runs("list", since="yesterday")
-    identity = records.workspace.runs.start("evaluate", {}, out=None)
-    with pytest.raises(NotFoundError, match="must have made a bundle"):
-        records.runs("alias", "@x", identity)
-
-
 def test_word_that_is_no_action_is_a_run_to_show():
     spec = RunsSpec(action="abcd1234")
     assert (spec.verb, spec.operands) == ("show", ("abcd1234",))
     spec = RunsSpec(action="compare", names=("a", "b"))
     assert (spec.verb, spec.operands) == ("compare", ("a", "b"))
-
-
-def test_deleted_run_leaves_its_folder_unless_that_is_asked_for(records):
-    first, second = (past_run(records, name) for name in "xy")
-    found = records.runs("delete", first)
-    folder = records.folder / "runs/x"
-    assert (found["deleted"], found["folders"]) == ([first], [])
-    assert found["kept_folders"] == [str(folder)]
-    assert folder.is_dir()
-    assert records.runs("delete", second, folders=True)["folders"] == [
-        str(records.folder / "runs/y")
-    ]
-    assert not (records.folder / "runs/y").exists()
-    assert records.runs("list")["runs"] == []
-
-
-def test_folder_that_an_alias_or_a_child_needs_is_not_deleted(records):
-    parent, child = past_run(records, "parent"), past_run(records, "child")
-    made = records.workspace.made
-    made.add(
-        child, "f-child", records.folder / "runs/child/bundle", kind="bundle", parents=["f-parent"]
-    )
-    with pytest.raises(GateError, match="runs/parent` is needed by .*runs/child/bundle"):
-        records.runs("delete", parent, folders=True)
-    assert (records.folder / "runs/parent").is_dir()
-    assert len(records.runs("list")["runs"]) == 2
-    found = records.runs("delete", parent, child, folders=True)
-    assert len(found["folders"]) == 2
 
 
 def test_folder_of_an_alias_is_not_deleted(place, teacher):
@@ -381,44 +257,31 @@ def test_folder_of_an_alias_is_not_deleted(place, teacher):
     assert teacher.is_dir()
 
 
-def test_run_that_is_going_on_is_not_deleted(records):
-    identity = records.workspace.runs.start("fit", {}, out="runs/x")
-    with pytest.raises(SpecError, match="is running"):
-        records.runs("delete", identity)
-    assert records.workspace.runs.show(identity).status == "running"
+def test_measure_that_is_no_mean_is_computed_on_the_rows_that_are_drawn():
+    task = Ner(labels=("PER",))
+    inputs = WordsInput(*join_words(["Ann", "met", "Bo"]))
+    first, last, none = ("B-PER", "O", "O"), ("O", "O", "B-PER"), ("O", "O", "O")
+    gold, answered = (first, last, none, first), (first, last, first, none)
+    rows = [
+        Example(str(number), inputs, spans_of(tags, inputs), Place("x", number))
+        for number, tags in enumerate(gold)
+    ]
+    answers = [
+        EntitiesAnswer(
+            tuple(EntityAnswer(s.start, s.end, s.type, "", 1.0) for s in spans_of(tags, inputs)),
+            tags,
+        )
+        for tags in answered
+    ]
+    statistic = statistic_of(task, rows, answers)
+    assert statistic(np.ones(4, dtype=int)) == pytest.approx(2 * 2 / (3 + 3))
+    assert statistic(np.array([1, 0, 1, 0])) == pytest.approx(2 * 1 / (1 + 2))
+    assert statistic(np.array([2, 0, 0, 2])) == pytest.approx(2 * 2 / (4 + 2))
+    mean = statistic_of(Classification(labels=("a", "b")), *labelled_rows())
+    assert mean(np.array([3, 1])) == pytest.approx(0.75)
 
 
-def test_garbage_is_told_first_and_removed_only_when_asked(records):
-    lost, kept = past_run(records, "lost"), past_run(records, "kept", checkpoints=2)
-    shutil.rmtree(records.folder / "runs/lost")
-    stray = make_folder(records, "stray")
-    unfinished = make_folder(records, "unfinished", checkpoints=1)
-    shutil.rmtree(unfinished / "bundle")
-    going = records.workspace.runs.start("fit", {}, out="runs/unfinished")
-    found = records.runs("gc")
-    assert [own["run"] for own in found["records_without_folder"]] == [lost]
-    assert [own["folder"] for own in found["folders_without_record"]] == [str(stray)]
-    checkpoints = [str(records.folder / f"runs/kept/checkpoint-{step}") for step in (1, 2)]
-    assert [own["folder"] for own in found["stale_checkpoints"]] == checkpoints
-    assert not found["is_done"]
-    assert len(records.runs("list")["runs"]) == 3
-    assert Path(checkpoints[0]).is_dir()
-    records.runs("gc", yes=True)
-    assert {own["id"] for own in records.runs("list")["runs"]} == {kept, going}
-    assert not any(Path(path).exists() for path in checkpoints)
-    assert (unfinished / "checkpoint-1").is_dir()
-    assert stray.is_dir()
-    records.runs("gc", yes=True, folders=True)
-    assert not stray.exists()
-    assert (records.folder / "runs/kept").is_dir()
-    found = records.runs("gc")
-    assert not any(found[name] for name in found if isinstance(found[name], list))
-
-
-def test_garbage_of_another_machine_is_let_be(records, monkeypatch):
-    past_run(records, "x")
-    with monkeypatch.context() as patched:
-        patched.setattr("tunesmith.store.runs.host_name", lambda: "far-away")
-        past_run(records, "y")
-    shutil.rmtree(records.folder / "runs")
-    assert len(records.runs("gc")["records_without_folder"]) == 1
+def labelled_rows() -> tuple[list[Example], list[LabelAnswer]]:
+    """Return two rows, the first answered rightly."""
+    rows = [Example(str(n), TextInput("x"), "a", Place("x", n)) for n in range(2)]
+    return rows, [LabelAnswer(label, 1.0, {}) for label in "ab"]

@@ -196,7 +196,7 @@ def _kept_answers(both: tuple[Bundle, Bundle]) -> Paired | None:
     for bundle in both:
         with (bundle.path / "bad_cases.jsonl").open(encoding="utf-8") as stream:
             identities = [json.loads(line)["id"] for line in stream]
-        accuracy = bundle.report["measures"]["accuracy"]["value"]
+        accuracy = bundle.report["measures"].get("accuracy", {}).get("value", -1)
         if len(set(identities)) < len(identities) or None in identities:
             return None
         if abs((1 - accuracy) * rows - len(identities)) > 1e-6 * rows:
@@ -257,7 +257,7 @@ def _answer_both(
     for engine, bundle in zip(engines, both, strict=True):
         session.emit(Said(f"answering {len(examples):,} rows with {bundle.path}"))
         answers = list(answer(engine, (example.inputs for example in examples)))
-        statistics.append(_statistic(engine.task, examples, answers))
+        statistics.append(statistic_of(engine.task, examples, answers))
     if both[0].task.selection not in ROW_MEANS:
         most = MOST_ANSWERS // (2 * len(examples))
         replicates = max(FEWEST_REPLICATES, min(REPLICATES, most))
@@ -276,7 +276,7 @@ def _answer_both(
     )
 
 
-def _statistic(
+def statistic_of(
     task: Task, examples: Sequence[Example], answers: Sequence[Any]
 ) -> Callable[[NDArray], float]:
     """Return the selection measure of the answers as a function of row weights (n,)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -25,10 +26,9 @@ def lineage_of(run: Run, workspace: Workspace) -> list[dict[str, Any]]:
     above = {name: workspace.made.parents_of(name) for name in made}
     if not made and (path := (run.result or {}).get("bundle")):
         manifest = run.locate(path) / MANIFEST
-        if os.path.isfile(manifest):
+        with contextlib.suppress(OSError, ValueError):  # gone, or damaged: nothing is known then
             raw = manifest.read_bytes()
-            fingerprint = hashlib.sha256(raw).hexdigest()
-            above = {fingerprint: list(json.loads(raw).get("parents") or [])}
+            above = {hashlib.sha256(raw).hexdigest(): list(json.loads(raw)["parents"])}
     aliases: dict[str, list[str]] = {}
     for own in workspace.aliases.in_force():
         aliases.setdefault(own.fingerprint, []).append(f"@{own.alias}")

@@ -45,7 +45,7 @@ def record_outcome(session: Session, run: str, result: Result, *, cost: Cost) ->
             told = (Path(result.bundle), result.fingerprint, result.report)
             _record_results(session, run, told, cost, operation="evaluate")
         case ExportResult():
-            _record_bundle(session, run, Path(result.bundle))
+            _record_bundle(session, run, Path(result.bundle), is_export=True)
         case PretrainResult():
             _record_backbone(session, run, result.backbone)
 
@@ -54,10 +54,11 @@ def _verb(result: FitResult | PromptResult) -> str:
     return "fit" if isinstance(result, FitResult) else "prompt"
 
 
-def _record_bundle(session: Session, run: str, path: Path) -> str:
+def _record_bundle(session: Session, run: str, path: Path, *, is_export: bool = False) -> str:
     """Record a bundle with its parents, and return its fingerprint.
 
-    A backbone that was pretrained here is a parent too.
+    A backbone that was pretrained here is a parent too, and so is what the bundle was before an
+    export was put into it.
     """
     from tunesmith.store.bundles import read_bundle
 
@@ -66,6 +67,10 @@ def _record_bundle(session: Session, run: str, path: Path) -> str:
     backbone = (bundle.manifest.get("model") or {}).get("sha256")
     if backbone and made.of(backbone):
         parents.append(backbone)
+    if is_export:
+        place = str(path.resolve())
+        known = [own for own in made.within(path) if own.path == place]
+        parents += [own.fingerprint for own in sorted(known, key=lambda own: own.made)[-1:]]
     made.add(run, bundle.fingerprint, path, kind="bundle", parents=parents)
     for inner in _bundles_beside(bundle):
         own = read_bundle(inner, verify=False)

@@ -88,6 +88,8 @@ class Aliases:
 
         `old` is its fingerprint before. A bundle at another place is left alone.
         """
+        if old == bundle.fingerprint:
+            return []
         path = str(bundle.path.resolve())
         held = [own for own in self.in_force() if (own.fingerprint, own.path) == (old, path)]
         return [self.give(own.alias, bundle, run=own.run, reason=reason) for own in held]

@@ -91,7 +91,7 @@ class RunLog:
             "out": out,
             "process": os.getpid(),
             "host": host_name(),
-            "directory": os.path.abspath(""),
+            "directory": _directory(),
             "spec": _dump(spec),
         }
         while True:
@@ -256,6 +256,14 @@ def _run(row: Any) -> Run:
         host=row.host,
         directory=row.directory,
     )
+
+
+def _directory() -> str | None:
+    """Return the current folder; None where it was removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
 
 
 def _is_alive(process: int) -> bool:
