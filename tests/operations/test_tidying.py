@@ -60,6 +60,9 @@ def test_action_that_is_misspelt_is_guessed_and_a_bad_moment_refused(records):
     with pytest.raises(NotFoundError) as caught:
         records.runs("compar")
     assert caught.value.hint == "tunesmith runs compare"
+    with pytest.raises(SpecError, match="must be list, show, compare.* got `comapre`") as caught:
+        records.runs("comapre", "a", "b")
+    assert caught.value.hint == "tunesmith runs compare"
     with pytest.raises(SpecError, match="`since` must be a day"):
         records.runs("list", since="yesterday")
     identity = records.workspace.runs.start("evaluate", {}, out=None)
@@ -109,6 +112,7 @@ def test_garbage_is_told_first_and_removed_only_when_asked(records):
     unfinished = records.make_folder("unfinished", checkpoints=1)
     shutil.rmtree(unfinished / "bundle")
     going = records.workspace.runs.start("fit", {}, out="runs/unfinished")
+    shutil.rmtree(records.make_folder("by-another", checkpoints=1) / "bundle")
     found = records.runs("gc")
     assert [own["run"] for own in found["records_without_folder"]] == [lost]
     assert [own["folder"] for own in found["folders_without_record"]] == [str(stray)]
@@ -124,6 +128,7 @@ def test_garbage_is_told_first_and_removed_only_when_asked(records):
     assert stray.is_dir()
     records.runs("gc", yes=True, folders=True)
     assert not stray.exists()
+    assert (records.folder / "runs/by-another/checkpoint-1").is_dir()
     assert (records.folder / "runs/kept").is_dir()
     found = records.runs("gc")
     assert not any(found[name] for name in found if isinstance(found[name], list))

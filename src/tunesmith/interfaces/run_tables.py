@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -58,7 +59,7 @@ def _grow(tree: Tree, nodes: Sequence[Mapping[str, Any]], *, key: str, words: st
 
 
 def _node(node: Mapping[str, Any]) -> Text:
-    path = node["path"] or "not recorded here"
+    path = _near(node["path"]) if node["path"] else "not recorded here"
     gone = "" if node["is_there"] or node["path"] is None else " (gone)"
     run = f" run {node['run']}" if node["run"] else ""
     names = "".join(f" {alias}" for alias in node["aliases"])
@@ -99,24 +100,25 @@ def _leaderboard(console: Any, fields: Mapping[str, Any]) -> None:
         names = ", ".join(board["names"])
         console.say(
             f"\n{board['measure']} ({better}), {board['task']}, "
-            f"rows {board['data_sha256'][:SHOWN_DIGITS]}: {names} ({board['split']})",
+            f"n={board['rows'][0]['count']:,}, rows {board['data_sha256'][:SHOWN_DIGITS]}: {names} "
+            f"({board['split']})",
             style="bold",
         )
         table = Table(box=box.SIMPLE)
-        for column in ("", "score", "n"):
+        for column in ("", "score"):
             table.add_column(column, justify="right", no_wrap=True)
-        for column in ("model", "method", "run"):
+        for column in ("model, method", "bundle"):
             table.add_column(column, overflow="fold")
+        table.add_column("run", no_wrap=True)
         for column in ("seconds", "memory"):
             table.add_column(column, justify="right", no_wrap=True)
-        table.add_column("bundle", overflow="fold")
         for place, row in enumerate(board["rows"], start=1):
             score = Measure(*(row[name] for name in ("value", "unit", "count", "low", "high")))
             peak = row["peak_bytes"]
             cells = (
-                *(str(place), str(score), f"{score.count:,}"),
-                *(row["model"], row["method"], row["run"], f"{row['seconds']:.1f}"),
-                *("–" if peak is None else f"{peak / 1e9:.2f} GB", row["bundle"]),
+                *(str(place), str(score), f"{_near(row['model'])}, {row['method']}"),
+                *(_near(row["bundle"]), row["run"], f"{row['seconds']:.1f}"),
+                "–" if peak is None else f"{peak / 1e9:.2f} GB",
             )
             table.add_row(*map(_plain, cells))
         console.print(table)
@@ -129,20 +131,26 @@ def _aliases(console: Any, fields: Mapping[str, Any]) -> None:
     if not fields["aliases"]:
         console.print("No alias is given yet. Begin with: tunesmith runs alias @production BUNDLE")
         return
-    table = Table(box=box.SIMPLE)
-    for column in ("alias", "since (UTC)", "until"):
-        table.add_column(column, no_wrap=True)
-    for column in ("bundle", "fingerprint", "run", "by"):
-        table.add_column(column, overflow="fold")
     for own in fields["aliases"]:
-        since, until = (
-            (moment or "now")[:16].replace("T", " ") for moment in (own["since"], own["until"])
-        )
+        since, until = (_moment(own[name]) for name in ("since", "until"))
+        state = f"since {since}" if until is None else f"{since} until {until}"
         reason = f" ({own['reason']})" if own["reason"] else ""
-        digits = own["fingerprint"][:SHOWN_DIGITS]
-        cells = (own["alias"], since, until, own["path"], digits, own["run"] or "")
-        table.add_row(*map(_plain, (*cells, own["author"] + reason)))
-    console.print(table)
+        run = f", run {own['run']}" if own["run"] else ""
+        console.say(f"{own['alias']}  {_near(own['path'])}")
+        console.say(
+            f"    {own['fingerprint'][:SHOWN_DIGITS]}, {state} UTC by {own['author']}{reason}{run}",
+            style="dim",
+        )
+
+
+def _moment(text: str | None) -> str | None:
+    return text and text[:16].replace("T", " ")
+
+
+def _near(path: str) -> str:
+    """Return a path below the current folder as it may be typed there, any other as it is."""
+    here = os.path.abspath("")
+    return os.path.relpath(path, here) if path.startswith(here + os.sep) else path
 
 
 def _deleted(console: Any, fields: Mapping[str, Any]) -> None:

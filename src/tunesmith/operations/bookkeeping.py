@@ -32,6 +32,13 @@ _USES = {
 
 def require_operands(spec: RunsSpec, *, least: int, most: int | None) -> tuple[str, ...]:
     """Return what the action is to be done with. Raises `SpecError` where that is not enough."""
+    if spec.action not in ACTIONS and spec.names:
+        near = get_close_matches(spec.action, ACTIONS, n=1)
+        raise SpecError(
+            f"the first word behind `runs` must be {', '.join(ACTIONS)} or, alone, a run; "
+            f"got `{spec.action}`",
+            hint=f"tunesmith runs {near[0] if near else '--help'}",
+        )
     count = len(spec.operands)
     if count < least or (most is not None and count > most):
         use = f"tunesmith runs {spec.verb} {_USES.get(spec.verb, '')}".rstrip()

@@ -54,7 +54,8 @@ def collect_garbage(spec: RunsSpec, session: Session) -> dict[str, Any]:
     """Return what nobody needs any more, and remove it where `yes` is given.
 
     That are records whose folder is gone, checkpoints of finished runs, and, with `folders`,
-    folders of runs that no record tells of and neither an alias nor a child needs.
+    folders of finished runs that no record tells of and neither an alias nor a child needs. One
+    that has not finished may be going on, by another workspace.
     """
     require_operands(spec, least=0, most=0)
     workspace = session.workspace
@@ -67,12 +68,12 @@ def collect_garbage(spec: RunsSpec, session: Session) -> dict[str, Any]:
         for place in places
         if place.is_dir()
         for child in place.iterdir()
-        if (child / LOCK).is_file() and child.resolve() not in known
+        if child.resolve() not in known and _is_finished(child)
     )
     stale = [
         path
-        for folder in sorted({*known, *strays})
-        if (folder / LOCK).is_file() and not is_unfinished(folder)
+        for folder in sorted(known)
+        if _is_finished(folder)
         for path in _checkpoints_within(folder)
     ]
     needed = {folder: _needed_by(folder, workspace) for folder in strays}
@@ -102,6 +103,11 @@ def _own_folder(run: Run) -> Path | None:
     if run.operation not in RESULTS or folder is None or not (folder / LOCK).is_file():
         return None
     return folder
+
+
+def _is_finished(folder: Path) -> bool:
+    """Tell whether a folder holds a run with its result."""
+    return (folder / LOCK).is_file() and not is_unfinished(folder)
 
 
 def _is_lost(run: Run) -> bool:
