@@ -124,7 +124,7 @@ def test_both_pages_of_a_task_have_the_same_sections_blocks_and_figures(reposito
 
 
 @pytest.mark.parametrize(
-    "page", ["joint", "boosters", "more_from_less", "reliability", "prompts", "search"]
+    "page", ["joint", "boosters", "more_from_less", "reliability", "prompts", "runs", "search"]
 )
 def test_both_pages_of_a_subject_have_the_same_sections_and_blocks(repository, page):
     english, chinese = (document(repository, f"docs/{page}{end}.md") for end in ("", ".zh-CN"))
@@ -177,6 +177,7 @@ def test_samples_hold_rows_that_their_task_reads(repository, sample):
         "docs/more_from_less.md",
         "docs/reliability.md",
         "docs/prompts.md",
+        "docs/runs.md",
         "docs/search.md",
         *(pages[0] for pages in TASK_PAGES.values()),
     ],

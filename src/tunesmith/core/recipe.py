@@ -157,7 +157,7 @@ class TrainingRecipe(Part):
     """Keep the tokens of 10,000 rows and more for the next run, in up to 2 GiB below the workspace.
     """
 
-    track: Literal["none", "tensorboard"] = "none"
+    track: Literal["none", "tensorboard", "mlflow", "wandb"] = "none"
     """Where the curve is mirrored to while it grows."""
 
 

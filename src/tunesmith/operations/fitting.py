@@ -39,6 +39,7 @@ from tunesmith.operations.deltas import attach_delta, settle_delta, with_own_tra
 from tunesmith.operations.enriching import (
     enrich,
     enriching_fingerprints,
+    parents_of,
     refuse_enriching,
     taught_by_others,
 )
@@ -156,7 +157,7 @@ def open_folder(
     """Make the run's folder ready; `more` are fingerprints beside those of the rows."""
     settings = spec.model_dump(mode="json", exclude={"resume", "overwrite"})
     facts = {
-        "data": {**prepared.fingerprints, **more, **enriching_fingerprints(spec)},
+        "data": {**prepared.fingerprints, **more, **enriching_fingerprints(spec, session)},
         "model": prepared.backbone.card.sha256,
         "device": str(session.device),
         "packages": package_versions(),
@@ -301,7 +302,8 @@ def _write(session: Session, tuned: Tuned) -> Bundle:
     background = _background(tuned, split=split, notes=notes)
     report = make_report(marked, replace(background, reliability=known))
     facts = delta.facts if delta else None
-    manifest = {**_manifest(tuned), **learned.manifest(), "delta": facts}
+    parents = parents_of(spec, session)
+    manifest = {**_manifest(tuned), **learned.manifest(), "delta": facts, "parents": parents}
 
     def fill(folder: Path) -> None:
         save_weights(folder / "model", engine)

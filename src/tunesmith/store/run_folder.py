@@ -29,6 +29,9 @@ SEARCH = "search.json"
 
 RESULTS = {"fit": "bundle", "pretrain": "backbone", "prompt": "bundle"}
 """The folder that a finished run holds, by verb."""
+TEACHER = "teacher"
+"""The folder, within a run's, of the run that tuned its teacher."""
+
 _SHOW_SPEC = "tunesmith fit DATA --task classification --print-spec"
 
 
