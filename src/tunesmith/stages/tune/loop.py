@@ -19,12 +19,9 @@ from tunesmith.core.events import Step
 from tunesmith.core.recipe import TrainingRecipe
 from tunesmith.model.batching import Batch, count_tokens, move
 from tunesmith.model.device import autocast
-from tunesmith.model.memory import release_memory
+from tunesmith.model.memory import HeapKeeper
 from tunesmith.stages.tune.objectives import Objective
 from tunesmith.stages.tune.rowwise import clip_gradients
-
-RELEASE_STEPS = 25
-"""Optimiser steps after which memory that is free goes back to the system."""
 
 
 @dataclass(slots=True)
@@ -144,7 +141,7 @@ def train(tuning: Tuning) -> Iterator[Step]:
     equal weight. Under torchrun every process takes its own share of each epoch's batches. Raises
     `ResourceError` where the loss is not finite.
     """
-    position = tuning.position
+    position, heap = tuning.position, HeapKeeper()
     while position.step < tuning.total_steps:
         batches = _share(tuning.feed.plan(position.epoch), tuning.accelerator)
         while position.batch < len(batches) and position.step < tuning.total_steps:
@@ -153,8 +150,7 @@ def train(tuning: Tuning) -> Iterator[Step]:
             loss, tokens, parts = _optimise(tuning, group)
             position.step += 1
             position.batch += len(group)
-            if position.step % RELEASE_STEPS == 0:
-                release_memory()
+            heap.after_step()
             if position.batch >= len(batches):
                 position.epoch, position.batch = position.epoch + 1, 0
                 batches = []
