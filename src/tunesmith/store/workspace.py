@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tunesmith.core.environment import home_folder
 
 if TYPE_CHECKING:
     from tunesmith.store.runs import RunLog
@@ -36,4 +37,4 @@ class Workspace:
 
 def default_workspace() -> Workspace:
     """Return the workspace at `$TUNESMITH_HOME`, else at `~/.tunesmith`."""
-    return Workspace(Path(os.environ.get("TUNESMITH_HOME") or Path.home() / ".tunesmith"))
+    return Workspace(home_folder())
