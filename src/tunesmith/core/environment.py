@@ -1,4 +1,4 @@
-"""Where the user's things are, and which versions are at work, as bundles record and `env` shows."""
+"""Where the user keeps things, and which versions are at work: what bundles and `env` show."""
 
 from __future__ import annotations
 

@@ -169,14 +169,25 @@ def _verify(part: Path, file: HubFile, model: HubModel) -> None:
         return
     if wanted != found:
         part.unlink()
-        raise DataError(
-            Problem(
-                f"{file.name} must have the digest {wanted[:16]}…",
-                f"{found[:16]}…; the bytes are removed",
-                f"{model.id} at {model.revision[:12]}",
-            ),
-            hint=f"tunesmith zoo fetch {model.id}, by another mirror if it happens again",
-        )
+        raise _wrong_digest(file.name, wanted, found, model)
+
+
+def require_digest(found: str, wanted: str, model: HubModel) -> None:
+    """Raise `DataError` where the weights are not those that the catalogue records."""
+    if found != wanted:
+        raise _wrong_digest("the weights", wanted, found, model)
+
+
+def _wrong_digest(name: str, wanted: str, found: str, model: HubModel) -> DataError:
+    return DataError(
+        Problem(
+            f"{name} must have the digest {wanted[:16]}…",
+            f"{found[:16]}…",
+            f"{model.id} at {model.revision[:12]}",
+        ),
+        hint=f"tunesmith zoo remove {model.id}, then fetch it again, by another mirror if it "
+        "happens twice",
+    )
 
 
 def _digest(path: Path, digest: Any) -> str:

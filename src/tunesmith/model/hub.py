@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, constants, scan_cache_dir, try_to_load_from_cache
+import yaml
+from huggingface_hub import HfApi, ModelCard, constants, scan_cache_dir, try_to_load_from_cache
 from huggingface_hub.errors import (
     CacheNotFound,
     GatedRepoError,
@@ -21,6 +22,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from tunesmith.core.errors import (
     DataError,
@@ -29,7 +31,7 @@ from tunesmith.core.errors import (
     ResourceError,
     TunesmithError,
 )
-from tunesmith.model.known import nearest_name
+from tunesmith.model.known import find_entry, nearest_name
 
 INDEX = "model.safetensors.index.json"
 WEIGHTS = re.compile(r"^model(-\d{5}-of-\d{5})?\.safetensors$")
@@ -93,8 +95,7 @@ def look_up(name: str, *, revision: str | None = None, mirror: str | None = None
         )
         for item in info.siblings or ()
     ]
-    card = info.card_data.to_dict() if info.card_data else {}
-    terms = {key: card[key] for key in ("license", "license_name", "language") if card.get(key)}
+    terms = _terms(info.card_data.to_dict() if info.card_data else {})
     return HubModel(name, info.sha or "", tuple(files), bool(info.gated), terms)
 
 
@@ -116,6 +117,31 @@ def refuse_pickled(model: HubModel) -> None:
     )
 
 
+def refuse_code(folder: Path, name: str) -> None:
+    """Raise `DataError` where a model's configuration asks for code of its own to be run."""
+    fields = _read_json(folder / "config.json")
+    architecture = fields.get("model_type", "")
+    if "auto_map" in fields and architecture not in CONFIG_MAPPING_NAMES:
+        able = f"tunesmith zoo list --family {entry.family}" if (entry := find_entry(name)) else ""
+        raise DataError(
+            Problem(
+                "a model must run without code of its own",
+                f"`{architecture}`, which transformers does not contain",
+                name,
+            ),
+            hint=able or "tunesmith zoo list",
+        )
+
+
+def terms_of_folder(folder: Path) -> dict[str, Any]:
+    """Return licence and languages from the head of a folder's model card, where it has one."""
+    try:
+        card = ModelCard((folder / "README.md").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return _terms(card.data.to_dict())
+
+
 def find_cached(name: str, *, revision: str | None = None) -> Path | None:
     """Return the folder of a repository in the hub's cache, or None."""
     try:
@@ -129,11 +155,7 @@ def is_complete(folder: Path) -> bool:
     """Tell whether a model's folder has all of its weights."""
     if (folder / "model.safetensors").is_file():
         return True
-    try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        names = set(index["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError):
-        return False
+    names = set(_read_json(folder / INDEX).get("weight_map", {}).values())
     return bool(names) and all((folder / name).is_file() for name in names)
 
 
@@ -201,6 +223,19 @@ def translate_hub_error(
         hint=f"--model {nearest_name(name)}, --model FOLDER with a downloaded model, or a mirror: "
         f"tunesmith zoo fetch {name} --mirror URL",
     )
+
+
+def _terms(card: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: card[key] for key in ("license", "license_name", "language") if card.get(key)}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Return the fields of a file, none where it is missing or broken."""
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def _is_read(name: str) -> bool:

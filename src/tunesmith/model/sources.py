@@ -104,14 +104,21 @@ def hash_weights(folder: Path) -> str:
     return hashlib.sha256("".join(hash_file(path) for path in files).encode()).hexdigest()
 
 
-def _find_packaged(name: str, packaged: PackageSource) -> ModelFolder:
+def packaged_folder(packaged: PackageSource) -> Path | None:
+    """Return the folder of a packaged model, or None where its package is not installed."""
     found = importlib.util.find_spec(packaged.module)
     if found is None or not found.submodule_search_locations:
+        return None
+    return Path(found.submodule_search_locations[0]) / packaged.folder
+
+
+def _find_packaged(name: str, packaged: PackageSource) -> ModelFolder:
+    folder = packaged_folder(packaged)
+    if folder is None:
         raise MissingExtraError(
             f"model `{name}` must be installed; the package {packaged.package} is not",
             hint=f"pip install 'tunesmith[{packaged.extra}]'",
         )
-    folder = Path(found.submodule_search_locations[0]) / packaged.folder
     return _verify_packaged(name, packaged, folder)
 
 

@@ -24,6 +24,7 @@ from tunesmith.model.backbones import Backbone, find_writing, writing_of
 from tunesmith.model.chat import prepare_chat
 from tunesmith.model.encoding_writing import WRITING_SHARE
 from tunesmith.model.framing import Reading
+from tunesmith.model.known import require_able
 from tunesmith.model.windows import FlatWindows
 from tunesmith.operations.catalogues import (
     item_rows,
@@ -87,6 +88,7 @@ def prepare(
     windows that the check makes of train and valid are kept for tuning. Rows of the label `outside`
     are set apart. A backbone that `speaks` has the layer that guesses words.
     """
+    require_able(spec.model.name, spec.task)
     name = None if method is None else method.name
     task = _make_task(spec, name)
     if isinstance(task, Recommendation):
