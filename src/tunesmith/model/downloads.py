@@ -14,13 +14,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from huggingface_hub import get_hf_file_metadata, get_session, hf_hub_download, hf_hub_url
-from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
 from tunesmith.core.errors import NO_SPACE, DataError, Problem, ResourceError
 from tunesmith.core.events import Event, Progress, Said
 from tunesmith.core.units import show_bytes
-from tunesmith.model.hub import HubFile, HubModel, cache_folder, translate_hub_error
+from tunesmith.model.hub import (
+    HubFile,
+    HubModel,
+    cache_folder,
+    repository_folder,
+    translate_hub_error,
+)
 
 TRIES = 3
 BLOCK_BYTES = 1 << 20
@@ -47,6 +52,8 @@ def fetch_files(
     require_room(model, missing, tell=tell)
     for file in missing:
         _fetch(model, file, mirror=mirror, tell=tell)
+    if model.branch != model.revision:  # so that the branch is found here without asking
+        _write_reference(repository_folder(model.id) / "refs" / model.branch, model.revision)
     return _snapshot(model, files[0]).parent if files else cache_folder()
 
 
@@ -77,6 +84,14 @@ def require_room(model: HubModel, files: list[HubFile], *, tell: Tell) -> None:
             hint="export HF_HOME=FOLDER on a larger disk, or tunesmith zoo list --max-parameters "
             "50M",
         )
+
+
+def _write_reference(path: Path, commit: str) -> None:
+    """Note the commit of a branch as the hub's library does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(commit, encoding="utf-8")
+    fresh.replace(path)
 
 
 def _fetch(model: HubModel, file: HubFile, *, mirror: str | None, tell: Tell) -> None:
@@ -137,7 +152,7 @@ def _raise_for_disk(error: Exception, part: Path) -> None:
 
 
 def _append(url: str, location: str, part: Path, file: HubFile, *, tell: Tell) -> None:
-    headers = build_hf_headers()
+    headers = build_hf_headers() | {"Accept-Encoding": "identity"}
     if urlsplit(url).netloc != urlsplit(location).netloc:
         headers.pop("authorization", None)  # ours is for the hub, not for where it sends us
     done = part.stat().st_size if part.exists() else 0
@@ -152,7 +167,7 @@ def _append(url: str, location: str, part: Path, file: HubFile, *, tell: Tell) -
         is_rest = response.status_code == 206  # noqa: PLR2004 (else the server sends it all)
         done = done if is_rest else 0
         with part.open("ab" if is_rest else "wb") as stream:
-            for block in response.iter_bytes(BLOCK_BYTES):
+            for block in response.iter_raw():  # as it comes: a cut loses nothing that arrived
                 stream.write(block)
                 done += len(block)
                 tell(Progress(file.name, done, file.size_bytes, unit="bytes"))
@@ -202,12 +217,8 @@ def _blocks(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def _repository(model: HubModel) -> Path:
-    return cache_folder() / repo_folder_name(repo_id=model.id, repo_type="model")
-
-
 def _blobs(model: HubModel) -> Path:
-    return _repository(model) / "blobs"
+    return repository_folder(model.id) / "blobs"
 
 
 def _part(model: HubModel, file: HubFile) -> Path:
@@ -221,4 +232,4 @@ def _arrived(model: HubModel, file: HubFile) -> int:
 
 
 def _snapshot(model: HubModel, file: HubFile) -> Path:
-    return _repository(model) / "snapshots" / model.revision / file.name
+    return repository_folder(model.id) / "snapshots" / model.revision / file.name

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.file_download import repo_folder_name
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from tunesmith.core.errors import (
@@ -57,10 +59,14 @@ class HubFile:
 
 @dataclass(frozen=True, slots=True)
 class HubModel:
-    """A repository at one commit. `terms` has licence and languages as its card states them."""
+    """A repository at one commit, asked for by a `branch` or tag, or by the commit itself.
+
+    `terms` has licence and languages as its card states them.
+    """
 
     id: str
     revision: str
+    branch: str
     files: tuple[HubFile, ...]
     gated: bool
     terms: Mapping[str, Any]
@@ -96,7 +102,8 @@ def look_up(name: str, *, revision: str | None = None, mirror: str | None = None
         for item in info.siblings or ()
     ]
     terms = _terms(info.card_data.to_dict() if info.card_data else {})
-    return HubModel(name, info.sha or "", tuple(files), bool(info.gated), terms)
+    commit = info.sha or ""
+    return HubModel(name, commit, revision or "main", tuple(files), bool(info.gated), terms)
 
 
 def refuse_pickled(model: HubModel) -> None:
@@ -170,17 +177,22 @@ def cached_models() -> dict[str, Path]:
 
 
 def remove_cached(name: str) -> int | None:
-    """Remove every revision of a repository from the cache, and return the bytes this freed.
+    """Remove a repository from the cache, cut downloads too, and return the bytes this freed.
 
     None where there was none.
     """
-    for repository in _cached_repositories():
-        if repository.repo_id == name:
-            commits = [revision.commit_hash for revision in repository.revisions]
-            strategy = scan_cache_dir().delete_revisions(*commits)
-            strategy.execute()
-            return strategy.expected_freed_size
-    return None
+    folder = repository_folder(name)
+    if not folder.is_dir():
+        return None
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    freed = sum(path.stat().st_size for path in files)
+    shutil.rmtree(folder)
+    return freed
+
+
+def repository_folder(name: str) -> Path:
+    """Return the folder of the cache that a repository has, or will have."""
+    return cache_folder() / repo_folder_name(repo_id=name, repo_type="model")
 
 
 def cache_folder() -> Path:
