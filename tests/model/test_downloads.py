@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.model.hub_server import COMMIT, Hub, start
 
 import tunesmith
 from tunesmith.core.errors import DataError, NotFoundError, ResourceError
 from tunesmith.core.events import Progress, Said
 from tunesmith.model.known import find_entry
 from tunesmith.session import Session
+
+from .hub_server import COMMIT, Hub, start
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -70,7 +71,7 @@ def test_fetch_brings_weights_configuration_and_tokenizer_and_nothing_else(hub, 
     assert (folder / "model.safetensors").read_bytes() == weights(hub)
 
 
-def test_fetch_says_size_and_room_before_it_begins(hub, fetch):
+def test_fetch_says_size_and_room_before_it_begins(fetch):
     fetch()
     said = [event.text for event in fetch.told if isinstance(event, Said)]
     line = next(number for number, text in enumerate(said) if "free in" in text)
@@ -178,7 +179,7 @@ def test_remove_frees_what_was_fetched(hub, fetch):
         tunesmith.zoo("remove", NAME)
 
 
-def test_add_of_a_repository_makes_an_entry_that_joins_the_list(hub, fetch):
+def test_add_of_a_repository_makes_an_entry_that_joins_the_list(hub):
     hub.card = {"license": "mit", "language": ["en", "zh-CN"]}
     hub.files[NAME]["README.md"] = b"---\nlicense: mit\n---\n"
     made = tunesmith.zoo("add", NAME, mirror=hub.address)

@@ -57,7 +57,7 @@ class ZooSpec(Spec):
     family: str | None = None
     """A family, such as BERT (list)."""
 
-    model: str | None = None
+    model: OptionalPathText = None
     """The model whose tokenizer reads the rows (check)."""
 
     column: Columns
