@@ -73,9 +73,8 @@ def find_model(name: str, *, revision: str | None = None) -> ModelFolder:
     hub = known.hub if known else None
     if hub is None:
         return _fetch(name, name, revision=revision)
-    pinned = revision is None or revision == hub.revision
-    found = _fetch(name, hub.id, revision=revision or hub.revision)
-    if pinned and hub.sha256 and found.sha256 != hub.sha256:
+    found = _fetch(name, hub.id, revision=revision, pinned=hub.revision)
+    if found.revision == hub.revision and hub.sha256 and found.sha256 != hub.sha256:
         raise DataError(
             f"the weights of `{name}` must have sha256 {hub.sha256[:16]}…; "
             f"got {found.sha256[:16]}… ({found.path})",
@@ -169,16 +168,23 @@ def _saving(kind: str, source: Path | str, folder: Path) -> str:
     return f"python -c {shlex.quote(f'from transformers import {kind}; {code}')}"
 
 
-def _fetch(name: str, repository: str, *, revision: str | None) -> ModelFolder:
-    """Return the folder of a repository: what the hub has now, or what is here without asking."""
+def _fetch(
+    name: str, repository: str, *, revision: str | None, pinned: str | None = None
+) -> ModelFolder:
+    """Return the folder of a repository: what the hub has now, or what is here without asking.
+
+    Where nobody can be asked and no revision was, any that is here will do.
+    """
     from tunesmith.model import downloads, hub  # noqa: PLC0415 (half a second, and only for hub ids)
 
-    cached = hub.find_cached(repository, revision=revision)
-    if cached and hub.is_complete(cached) and (hub.is_offline() or is_commit(revision)):
+    wanted = revision or pinned
+    cached = hub.find_cached(repository, revision=wanted)
+    if cached and hub.is_complete(cached) and (hub.is_offline() or is_commit(wanted)):
         return _check_folder(name, cached, source=f"hub {repository}", revision=cached.name)
     try:
-        model = hub.look_up(repository, revision=revision)
+        model = hub.look_up(repository, revision=wanted)
     except ResourceError:
+        cached = cached or (None if revision else hub.find_cached(repository))
         if cached and hub.is_complete(cached):
             return _check_folder(name, cached, source=f"hub {repository}", revision=cached.name)
         raise
