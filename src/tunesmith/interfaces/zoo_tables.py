@@ -64,7 +64,8 @@ def _facts(model: Mapping[str, Any], details: Mapping[str, Any]) -> Iterator[str
         "Languages": " ".join(model["languages"]),
         "Licence": f"{model['licence']}; commercial use: {model['commercial']}"
         + ("; its terms must be accepted first" if model["gated"] else ""),
-        "Parameters": f"{model['parameters']:,}",
+        "Parameters": f"{model['parameters']:,}"
+        + (f"; {stored:,} in its file" if (stored := model["stored_parameters"]) else ""),
         "Layers": f"{model['layers']} of width {model['hidden_size']}"
         + (f", {model['heads']} heads" if model["heads"] else ""),
         "Vocabulary": f"{model['vocabulary']:,}" if model["vocabulary"] else "",

@@ -88,9 +88,9 @@ def prepare(
     windows that the check makes of train and valid are kept for tuning. Rows of the label `outside`
     are set apart. A backbone that `speaks` has the layer that guesses words.
     """
-    require_able(spec.model.name, spec.task)
     name = None if method is None else method.name
     task = _make_task(spec, name)
+    require_able(spec.model.name, spec.task)
     if isinstance(task, Recommendation):
         require_items(spec)
         task = replace(task, liked=spec.recommend.liked)

@@ -27,6 +27,7 @@ from tunesmith.stages.check.vocabulary import (
     check_unknown_characters,
 )
 from tunesmith.tasks import make_task
+from tunesmith.tasks.words import split_words
 
 CHECKS = (
     check_truncation,
@@ -94,7 +95,8 @@ def find_reader(spec: ZooSpec) -> ModelFolder:
 def coverage(figures: TokenFigures, *, words: int) -> dict[str, float | int]:
     """Return shares of what is unknown, and how many tokens a word and a character cost.
 
-    Blanks are no characters; `words` is the number of stretches between them.
+    Blanks are no characters; `words` is their number as `split_words` counts them, a Han character
+    and a punctuation mark being one.
     """
     characters = int(figures.characters[1:].sum())
     unknown = int(figures.unknown_characters[1:].sum())
@@ -125,7 +127,7 @@ def lengths(figures: TokenFigures, *, context: int) -> dict[str, float | int]:
 
 def _count_words(splits: Splits) -> int:
     return sum(
-        len(example.inputs.text.split())
+        len(split_words(example.inputs.text))
         for examples in (splits.train, splits.valid, splits.test)
         for example in examples
     )

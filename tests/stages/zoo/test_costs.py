@@ -54,8 +54,7 @@ def test_serving_is_below_tuning_and_writers_keep_keys_and_scores():
     assert serving_memory(MINILM).total < tuning_memory(MINILM).total
     qwen = find_entry("Qwen/Qwen2.5-0.5B")
     one, two = (serving_memory(qwen, batch_tokens=size) for size in (1, 2))
-    keys = 24 * 2 * 2 * 64 * 2
-    """Layers, keys and values, heads of them, width of a head, bytes."""
+    keys = 24 * 2 * 2 * 64 * 2  # layers, keys and values, their heads, width of a head, bytes
     layer = 1.25 * (896 * (5 * 2 + 4 * 4 + 2) + 4864 * 2 * 2)
     assert two.activations - one.activations == pytest.approx(keys + layer, abs=1)
     assert two.outputs == 2 * 151936 * (2 + 4)
