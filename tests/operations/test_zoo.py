@@ -42,6 +42,13 @@ def test_action_without_its_subject_says_what_is_missing(action):
         tunesmith.zoo(action)
 
 
+@pytest.mark.parametrize(("given", "hint"), [("shw", "tunesmith zoo show"), ("x", "zoo list")])
+def test_action_that_is_none_gives_the_nearest(given, hint):
+    with pytest.raises(SpecError, match="`action` must be 'list', 'show'") as raised:
+        tunesmith.zoo(given)
+    assert hint in raised.value.hint
+
+
 def test_list_with_a_name_points_to_show():
     with pytest.raises(SpecError) as raised:
         tunesmith.zoo("list", "minilm")
