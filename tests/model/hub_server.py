@@ -92,7 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
             "likes": 0,
             "tags": [],
             "cardData": self.hub.card,
-            "siblings": [self.hub.facts(repository, name) for name in self.hub.files[repository]],
+            "siblings": [
+                self.hub.facts(repository, name) for name in sorted(self.hub.files[repository])
+            ],
         }
         self._send(json.dumps(facts).encode(), {"Content-Type": "application/json"})
 

@@ -44,32 +44,33 @@ def fetch_files(
 ) -> Path:
     """Return the folder that holds `files` of a repository, fetching those that are not here.
 
-    Says their size and the free room before it begins. Raises `ResourceError` where the disk is too
-    small or the download is cut (what arrived is kept), and `DataError` where bytes are not those
-    that the repository, or the catalogue, states.
+    Whether there is room is asked before (`require_room`). Raises `ResourceError` where the disk is
+    full or the download is cut (what arrived is kept), and `DataError` where bytes are not those
+    that the repository states.
     """
-    missing = [file for file in files if not _snapshot(model, file).exists()]
-    require_room(model, missing, tell=tell)
-    for file in missing:
+    for file in _missing(model, files):
         _fetch(model, file, mirror=mirror, tell=tell)
     if model.branch != model.revision:  # so that the branch is found here without asking
         _write_reference(repository_folder(model.id) / "refs" / model.branch, model.revision)
-    return _snapshot(model, files[0]).parent if files else cache_folder()
+    return _snapshot(model)
 
 
-def require_room(model: HubModel, files: list[HubFile], *, tell: Tell) -> None:
-    """Tell how much is to be fetched and how much room there is.
+def require_room(
+    model: HubModel, files: tuple[HubFile, ...], *, tell: Tell = lambda _: None
+) -> None:
+    """Tell how much of `files` is still to be fetched and how much room there is.
 
     Raises `ResourceError` where it will not fit.
     """
-    if not files:
+    missing = _missing(model, files)
+    if not missing:
         return
-    needed = sum(max(0, file.size_bytes - _arrived(model, file)) for file in files)
+    needed = sum(max(0, file.size_bytes - _arrived(model, file)) for file in missing)
     place = next(path for path in (cache_folder(), *cache_folder().parents) if path.exists())
     free = shutil.disk_usage(place).free
     tell(
         Said(
-            f"{model.id}: {show_bytes(needed)} to fetch in {len(files)} files, "
+            f"{model.id}: {show_bytes(needed)} to fetch in {len(missing)} files, "
             f"{show_bytes(free)} free in {place}"
         )
     )
@@ -231,5 +232,9 @@ def _arrived(model: HubModel, file: HubFile) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
-def _snapshot(model: HubModel, file: HubFile) -> Path:
-    return repository_folder(model.id) / "snapshots" / model.revision / file.name
+def _missing(model: HubModel, files: tuple[HubFile, ...]) -> list[HubFile]:
+    return [file for file in files if not (_snapshot(model) / file.name).exists()]
+
+
+def _snapshot(model: HubModel) -> Path:
+    return repository_folder(model.id) / "snapshots" / model.revision

@@ -189,7 +189,9 @@ def _fetch(
             return _check_folder(name, cached, source=f"hub {repository}", revision=cached.name)
         raise
     hub.refuse_pickled(model)
-    folder = downloads.fetch_files(model, model.reading + model.weights)
+    files = model.reading + model.weights
+    downloads.require_room(model, files)
+    folder = downloads.fetch_files(model, files)
     return _check_folder(name, folder, source=f"hub {repository}", revision=model.revision)
 
 

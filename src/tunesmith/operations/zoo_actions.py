@@ -71,10 +71,10 @@ def fetch_model(spec: ZooSpec, session: Session) -> Found:
     session.emit(Said(f"asking for {source.id}"))
     model = hub.look_up(source.id, revision=spec.revision or source.revision, mirror=spec.mirror)
     hub.refuse_pickled(model)
-    config = tuple(file for file in model.files if file.name == "config.json")
-    folder = downloads.fetch_files(model, config, mirror=spec.mirror)
-    hub.refuse_code(folder, model.id)
     files = model.reading + model.weights
+    downloads.require_room(model, files, tell=session.emit)
+    config = tuple(file for file in files if file.name == "config.json")
+    hub.refuse_code(downloads.fetch_files(model, config, mirror=spec.mirror), model.id)
     folder = downloads.fetch_files(model, files, mirror=spec.mirror, tell=session.emit)
     from tunesmith.model.sources import hash_weights
 
