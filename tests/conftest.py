@@ -20,6 +20,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jo
 def _own_workspace(tmp_path_factory, monkeypatch):
     """Keep every test's records out of the user's workspace."""
     monkeypatch.setenv("TUNESMITH_HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.delenv("TUNESMITH_DATABASE", raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -164,7 +165,7 @@ def test_extras_that_env_looks_for_are_those_that_can_be_installed(project):
     extras = project["project"]["optional-dependencies"]
     assert set(EXTRAS) == set(extras) - {"test", "bench"}
     for extra, names in EXTRAS.items():
-        wanted = {requirement.split(">")[0].split("=")[0] for requirement in extras[extra]}
+        wanted = {re.split(r"[\[>=]", requirement)[0] for requirement in extras[extra]}
         assert set(names) == wanted
 
 

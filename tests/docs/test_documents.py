@@ -125,7 +125,8 @@ def test_both_pages_of_a_task_have_the_same_sections_blocks_and_figures(reposito
 
 
 @pytest.mark.parametrize(
-    "page", ["joint", "boosters", "more_from_less", "reliability", "prompts", "zoo"]
+    "page",
+    ["joint", "boosters", "more_from_less", "reliability", "prompts", "runs", "search", "zoo"],
 )
 def test_both_pages_of_a_subject_have_the_same_sections_and_blocks(repository, page):
     english, chinese = (document(repository, f"docs/{page}{end}.md") for end in ("", ".zh-CN"))
@@ -187,6 +188,8 @@ def test_samples_hold_rows_that_their_task_reads(repository, sample):
         "docs/more_from_less.md",
         "docs/reliability.md",
         "docs/prompts.md",
+        "docs/runs.md",
+        "docs/search.md",
         "docs/zoo.md",
         *(pages[0] for pages in TASK_PAGES.values()),
     ],
@@ -249,6 +252,7 @@ def test_settings_named_in_documents_exist(repository):
         for setting in re.findall(r"--set ([\w.]+)=", part)
     }
     named = {(file, re.sub(r"^also\.\w+", "also.NAME", setting)) for file, setting in named}
+    named = {(file, setting.removeprefix("search.space.")) for file, setting in named}
     assert len(named) > 6
     assert {(file, s) for file, s in named if s not in known | PLACEHOLDERS} == set()
 

@@ -73,7 +73,7 @@ def test_session_hears_what_happens_and_keeps_the_records(tmp_path, tiny_rows, f
     assert [run["operation"] for run in recorded.runs] == ["evaluate"]
     assert recorded.runs[0]["status"] == "done"
     assert recorded.runs[0]["result"]["measures"]["accuracy"]["count"] == 60
-    assert tunesmith.runs(recorded.runs[0]["id"][:6], session=session).is_single
+    assert tunesmith.runs(recorded.runs[0]["id"][:6], session=session).action == "show"
 
 
 def _model(fitted: Path) -> str:

@@ -155,7 +155,7 @@ def bad_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any], 
         "no such model": ("check", {**rows, "model": "./nothing/here"}, 3),
         "no such bundle": ("evaluate", {"bundle": "nowhere", "data": place["rows"]}, 3),
         "no such bundle to predict": ("predict", {"bundle": "nowhere", "texts": ["x"]}, 3),
-        "no such run": ("runs", {"run": "zzzz"}, 3),
+        "no such run": ("runs", {"action": "zzzz"}, 3),
         "no such column": ("fit", {**rows, "column": {"label": "kind"}}, 4),
         "rows without labels": ("evaluate", {"bundle": place["run"], "data": place["bare"]}, 4),
     }  # fmt: skip

@@ -55,7 +55,7 @@ def test_run_log_of_a_later_version_is_named(home, type_in, refuse):
     assert type_in("runs").status == 0
     with sqlite3.connect(home / "runs.sqlite") as database:
         database.execute("UPDATE schema_version SET version = 99")
-    refuse("runs", status=6, says=("must have schema 1; got 99",))
+    refuse("runs", status=6, says=("got 99, which a newer Tunesmith made",))
 
 
 def test_predict_needs_no_workspace(home, bundle, type_in):

@@ -24,6 +24,7 @@ IMPORTED = (
     "tunesmith.interfaces.tables",
     "tunesmith.store.runs",
     "sqlalchemy.dialects.sqlite",
+    "optuna",
     "torch._dynamo",
     "transformers.generation",
     "transformers.models.bert.modeling_bert",

@@ -160,7 +160,7 @@ def test_runs_are_listed_with_their_headline_or_first_problem(shown):
     problem = {"error": "data", "problems": [{"must": "rows must have labels"}], "hint": ""}
     failed = run(id="ffff0000", status="failed", result=None, problem=problem, out=None)
     bare = run(id="eeee0000", result=None)
-    text = shown(RunsResult((run(), failed, bare), False))
+    text = shown(RunsResult("list", {"runs": [run(), failed, bare]}))
     assert "accuracy 0.500" in text
     assert "rows must have labels" in " ".join(text.split())
     assert "01-02 03:04" in text
@@ -168,8 +168,60 @@ def test_runs_are_listed_with_their_headline_or_first_problem(shown):
 
 
 def test_one_run_is_shown_whole_and_none_says_how_to_begin(shown):
-    assert '"operation": "fit"' in shown(RunsResult((run(),), True))
-    assert "Begin with: tunesmith fit" in shown(RunsResult((), False))
+    assert '"operation": "fit"' in shown(RunsResult("show", {"runs": [run()]}))
+    assert "Begin with: tunesmith fit" in shown(RunsResult("list", {"runs": []}))
+
+
+def test_every_action_of_runs_is_shown(shown, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    alias = {
+        "alias": "@production",
+        "path": f"{tmp_path}/runs/x/bundle",
+        "fingerprint": "f" * 64,
+        "run": "abcd1234",
+        "since": "2026-01-02T03:04:05",
+        "until": None,
+        "author": "me@here",
+        "reason": "export",
+    }
+    text = shown(RunsResult("alias", {"aliases": [alias]}))
+    assert "@production  runs/x/bundle" in text
+    assert "since 2026-01-02 03:04 UTC by me@here (export), run abcd1234" in text
+    assert "Begin with: tunesmith runs alias" in shown(RunsResult("alias", {"aliases": []}))
+    row = {"model": "minilm", "method": "probe", "bundle": "/b", "run": "abcd1234"}
+    row |= {"seconds": 1.25, "peak_bytes": None, **measure(0.75)}
+    board = {"measure": "accuracy", "lower_is_better": False, "task": "classification"}
+    board |= {"names": ["/d/test.csv"], "split": "test", "data_sha256": "e" * 64, "rows": [row]}
+    text = shown(RunsResult("leaderboard", {"boards": [board]}))
+    assert "accuracy (higher is better), classification, n=1,234, rows eeeeeeeeeeee: " in text
+    assert "0.750 [0.400, 0.600]" in text
+    node = {"kind": "bundle", "path": None, "is_there": False, "fingerprint": "e" * 64}
+    node |= {"run": None, "aliases": []}
+    parent = {**node, "path": "/w/teacher", "run": "ffff0000"}
+    made = {**node, "path": str(tmp_path / "x"), "is_there": True, "aliases": ["@production"]}
+    made |= {"parents": [{**parent, "parents": [node]}], "children": [node]}
+    text = shown(RunsResult("show", {"runs": [run()], "lineage": [made]}))
+    assert "bundle x eeeeeeeeeeee @production" in text
+    assert "made from bundle /w/teacher (gone) eeeeeeeeeeee run ffff0000" in text
+    assert "became bundle not recorded here" in text
+    found = {
+        "records_without_folder": [{"run": "abcd1234", "folder": "/gone", "started": ""}],
+        "folders_without_record": [{"folder": "/stray", "bytes": 2_000_000, "needed_by": []}],
+        "stale_checkpoints": [{"folder": "/x/checkpoint-3", "bytes": 1_500_000}],
+        "is_done": False,
+        "removes_folders": False,
+    }
+    text = shown(RunsResult("gc", found))
+    assert "Would remove /x/checkpoint-3 (1.5 MB)" in text
+    assert "No record tells of /stray (2.0 MB); --folders removes it" in text
+    assert "Do it: tunesmith runs gc --yes" in text
+    text = shown(RunsResult("gc", {**found, "is_done": True, "removes_folders": True}))
+    assert "Removed /stray" in text
+    assert "Nothing was removed" not in text
+    text = shown(RunsResult("tag", {"runs": [{**run(), "name": "n", "tags": ["t"], "note": ""}]}))
+    assert "Name  n" in text
+    assert "Tags  t" in text
 
 
 def test_env_shows_what_is_missing(shown):
@@ -195,8 +247,10 @@ def test_env_shows_what_is_missing(shown):
         ),
         PredictResult("b", "f", 1, 1.0, (), HOSTILE),
         ExportResult(HOSTILE, "f", "x.onnx", "fp32", 1, 1, parity(None), 1.0),
-        RunsResult((run(out=HOSTILE),), False),
-        RunsResult((run(problem={"error": "x", "problems": [{"must": HOSTILE}]}),), False),
+        RunsResult("list", {"runs": [run(out=HOSTILE)]}),
+        RunsResult(
+            "list", {"runs": [run(problem={"error": "x", "problems": [{"must": HOSTILE}]})]}
+        ),
         EnvResult({}, "Linux", 1, "cpu", "fp32", {}, HOSTILE),
     ],
     ids=lambda result: type(result).__name__,

@@ -8,7 +8,7 @@ import pytest
 
 import tunesmith
 from tunesmith.core.errors import InterruptedRunError, ResourceError, SpecError
-from tunesmith.core.events import Said
+from tunesmith.core.events import Said, Step
 from tunesmith.session import Session
 from tunesmith.stages.evaluate.page import render_page
 
@@ -20,7 +20,7 @@ def planned(tmp_path_factory, tiny_model, tiny_rows):
         str(tiny_rows),
         model=str(tiny_model),
         candidates=["probe", "full"],
-        budget_minutes=5,
+        budget_minutes=60,
         training={"epochs": 1},
         out=str(out),
     )
@@ -53,7 +53,7 @@ def test_same_seed_plans_the_same_scores(planned, tmp_path, tiny_model, tiny_row
         str(tiny_rows),
         model=str(tiny_model),
         candidates=["probe"],
-        budget_minutes=5,
+        budget_minutes=60,
         out=str(tmp_path / "again"),
     )
     scores = [
@@ -149,3 +149,101 @@ def test_auto_that_was_stopped_goes_on_by_the_plan_it_began_with(tmp_path, tiny_
 def test_auto_refuses_what_no_plan_measures(tmp_path, tiny_model, tiny_rows, beside):
     with pytest.raises(SpecError, match="a plan measures single methods"):
         auto(tiny_model, tiny_rows, tmp_path / "run", **beside)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says", "hint"),
+    [
+        (
+            {"boost": "fgm", "candidates": ["probe", "full"]},
+            "`boost.adversarial` goes with full and the deltas",
+            "--candidates full, or for fit --set method.candidates=full",
+        ),
+        (
+            {"boost": "r_drop,mixup", "candidates": ["probe", "contrastive"]},
+            "`boost.r_drop` goes with",
+            "--set boost.r_drop=false --set boost.mixup=false",
+        ),
+        (
+            {"boost": "r_drop", "task": "qa"},
+            "`boost.r_drop` trains one label",
+            "boost.r_drop=false",
+        ),
+        ({"augmentation": "mentions"}, "mentions", ""),
+    ],
+)
+def test_what_does_not_suit_is_refused_before_anything_is_read(
+    tmp_path, tiny_model, tiny_rows, settings, says, hint
+):
+    heard = []
+    with pytest.raises(SpecError) as refused:
+        tunesmith.plan(
+            str(tiny_rows),
+            model=str(tiny_model),
+            out=str(tmp_path / "out"),
+            session=Session(listener=heard.append),
+            **settings,
+        )
+    assert says in str(refused.value)
+    assert hint in refused.value.hint
+    assert not heard
+
+
+def test_auto_with_a_booster_that_suits_no_candidate_is_refused_before_the_plan(
+    tmp_path, tiny_model, tiny_rows
+):
+    heard = []
+    with pytest.raises(SpecError, match="goes with full and the deltas"):
+        auto(
+            tiny_model,
+            tiny_rows,
+            tmp_path / "run",
+            boost="fgm",
+            session=Session(listener=heard.append),
+        )
+    assert not heard
+    assert not (tmp_path / "run").exists()
+
+
+def test_plan_measures_with_what_is_added_to_training(tmp_path, tiny_model, tiny_rows):
+    """Rows of the label `outside` are set apart, and methods that no booster suits left out."""
+    lines = tiny_rows.read_text("utf-8").splitlines()
+    lines += [f"hello there my friend number {number},other" for number in range(30)]
+    rows = tmp_path / "rows.csv"
+    rows.write_text("\n".join(lines) + "\n", "utf-8")
+    heard = []
+    made = tunesmith.plan(
+        str(rows),
+        model=str(tiny_model),
+        boost="ema",
+        augmentation="eda",
+        reliability={"outside": "other"},
+        training={"max_steps": 3, "evaluate_every": 3},
+        budget_minutes=60,
+        out=str(tmp_path / "out"),
+        session=Session(listener=heard.append),
+    )
+    told = [event.text for event in heard if isinstance(event, Said)]
+    assert "only full can learn with what is added to training" in told
+    assert set(made.plan["cells"]) == {"full"}
+    assert made.plan["rows"] == 60  # of 90
+    assert "--boost ema --augmentation eda" in made.next_command
+
+
+def test_trial_learns_the_copies_that_fit_would(tmp_path, tiny_model, tiny_rows):
+    """With twice the rows an epoch has more steps: what is added reaches the loop."""
+    steps = {}
+    for name, augmentation in (("plain", None), ("copies", {"name": "eda", "copies": 3})):
+        heard = []
+        tunesmith.plan(
+            str(tiny_rows),
+            model=str(tiny_model),
+            candidates=["full"],
+            augmentation=augmentation,
+            training={"epochs": 1, "batch_tokens": 64},
+            budget_minutes=60,
+            out=str(tmp_path / name),
+            session=Session(listener=heard.append),
+        )
+        steps[name] = max(event.total for event in heard if isinstance(event, Step))
+    assert steps["copies"] > 1.5 * steps["plain"]

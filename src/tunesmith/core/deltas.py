@@ -1,12 +1,14 @@
 """Methods that leave the backbone as it is and learn a small difference to it, its delta.
 
 They hold settings only. `learning_rate` of each is what the backbone's part of the recipe uses
-where the user gave none: the fewer weights move, the further each must.
+where the user gave none: the fewer weights move, the further each must. `ranges` is what a search
+tries where it names no range: from a fifth to four times that rate, and what sizes the delta.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -14,6 +16,10 @@ from tunesmith.core.prompting import LabelWords, PromptLanguage
 from tunesmith.core.spec import Part
 
 Targets = Literal["all", "attention"]
+Ranges: TypeAlias = Mapping[str, Any]
+"""Ranges by the paths of settings, as a search reads them."""
+
+EPOCHS: Ranges = {"training.epochs": "2..8"}
 
 
 class Lora(Part):
@@ -45,6 +51,11 @@ class Lora(Part):
     """Learn length and direction of each weight row apart."""
 
     learning_rate: ClassVar[float] = 1e-3
+    ranges: ClassVar[Ranges] = {
+        "training.learning_rate": "2e-4..4e-3",
+        **EPOCHS,
+        "method.rank": [4, 8, 16, 32],
+    }
 
 
 class AdaLora(Part):
@@ -78,6 +89,7 @@ class AdaLora(Part):
     """Weight of the loss that keeps the directions at right angles."""
 
     learning_rate: ClassVar[float] = 2e-3
+    ranges: ClassVar[Ranges] = {"training.learning_rate": "4e-4..8e-3", **EPOCHS}
 
 
 class Ia3(Part):
@@ -87,6 +99,7 @@ class Ia3(Part):
     """The method's name."""
 
     learning_rate: ClassVar[float] = 1e-2
+    ranges: ClassVar[Ranges] = {"training.learning_rate": "2e-3..4e-2", **EPOCHS}
 
 
 class BitFit(Part):
@@ -96,6 +109,7 @@ class BitFit(Part):
     """The method's name."""
 
     learning_rate: ClassVar[float] = 2e-3
+    ranges: ClassVar[Ranges] = {"training.learning_rate": "4e-4..8e-3", **EPOCHS}
 
 
 class Freeze(Part):
@@ -111,6 +125,7 @@ class Freeze(Part):
     """Lowest layers that are not trained, embeddings included; none takes half of them."""
 
     learning_rate: ClassVar[float] = 1e-4
+    ranges: ClassVar[Ranges] = {"training.learning_rate": "2e-5..4e-4", **EPOCHS}
 
 
 class Adapter(Part):
@@ -126,6 +141,11 @@ class Adapter(Part):
     """Width of the bottleneck."""
 
     learning_rate: ClassVar[float] = 1e-3
+    ranges: ClassVar[Ranges] = {
+        "training.learning_rate": "2e-4..4e-3",
+        **EPOCHS,
+        "method.size": [16, 32, 64],
+    }
 
 
 class Prefix(Part):
@@ -141,6 +161,11 @@ class Prefix(Part):
     """Learned places before the text."""
 
     learning_rate: ClassVar[float] = 1e-2
+    ranges: ClassVar[Ranges] = {
+        "training.learning_rate": "2e-3..4e-2",
+        **EPOCHS,
+        "method.tokens": [8, 16, 32],
+    }
 
 
 class SoftPrompt(Part):
@@ -173,6 +198,11 @@ class SoftPrompt(Part):
     """Language of our own templates; auto looks at the training rows."""
 
     learning_rate: ClassVar[float] = 3e-2
+    ranges: ClassVar[Ranges] = {
+        "training.learning_rate": "6e-3..0.12",
+        **EPOCHS,
+        "method.tokens": [10, 20, 40],
+    }
 
 
 class PTuning(Part):
@@ -191,6 +221,11 @@ class PTuning(Part):
     """Inner width of the network; it is thrown away in the end."""
 
     learning_rate: ClassVar[float] = 5e-3
+    ranges: ClassVar[Ranges] = {
+        "training.learning_rate": "1e-3..2e-2",
+        **EPOCHS,
+        "method.tokens": [10, 20, 40],
+    }
 
 
 DeltaMethod: TypeAlias = (

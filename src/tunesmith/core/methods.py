@@ -1,6 +1,7 @@
 """The methods a model can be adapted by: a closed union of plain records.
 
-They hold settings only; `stages/tune/` is the one place that matches on them.
+They hold settings only; `stages/tune/` is the one place that matches on them. `ranges` of each is
+what a search tries where it names no range.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
-from tunesmith.core.deltas import DeltaMethod
+from tunesmith.core.deltas import DeltaMethod, Ranges
 from tunesmith.core.planning import PlanRecipe
 from tunesmith.core.prompting import FewShot, ZeroShot
 from tunesmith.core.spec import Part
@@ -27,6 +28,7 @@ class Full(Part):
     random, or (auto) fitted for texts and at random for words."""
 
     learning_rate: ClassVar[float] = 1e-4
+    ranges: ClassVar[Ranges] = {"training.learning_rate": "2e-5..4e-4", "training.epochs": "2..8"}
 
 
 class Probe(Part):
@@ -94,6 +96,11 @@ class Contrastive(Part):
         "learning_rate": 4e-5,
         "batch_tokens": 2048,
         "epochs": 8,
+    }
+    ranges: ClassVar[Ranges] = {
+        "training.learning_rate": "1e-5..2e-4",
+        "training.epochs": "4..16",
+        "method.temperature": "0.02..0.3",
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
@@ -157,7 +157,7 @@ class TrainingRecipe(Part):
     """Keep the tokens of 10,000 rows and more for the next run, in up to 2 GiB below the workspace.
     """
 
-    track: Literal["none", "tensorboard"] = "none"
+    track: Literal["none", "tensorboard", "mlflow", "wandb"] = "none"
     """Where the curve is mirrored to while it grows."""
 
 
@@ -189,6 +189,13 @@ class RecommendRecipe(Part):
 
     id_dropout: float = Field(0.2, ge=0, lt=1)
     """Share of an item's appearances in which it is known by its text alone, as new items are."""
+
+    ranges: ClassVar[dict[str, Any]] = {
+        "training.head_learning_rate": "2e-4..4e-3",
+        "training.epochs": "2..8",
+        "recommend.dimensions": [32, 64, 128],
+    }
+    """What a search tries where it names no range."""
 
 
 class SplitRecipe(Part):

@@ -69,14 +69,14 @@ def build_spec(spec: type[SpecT], values: Mapping[str, Any], *, where: str = "")
 def set_path(values: dict[str, Any], path: str, value: Any) -> None:
     """Set `a.b.c` in nested dictionaries, in place.
 
-    A part that was given by its name alone (`method: full`) becomes `{"name": "full", …}` so it can
-    take settings.
+    A part that was given by its name alone (`method: full`), or by a number, becomes
+    `{"name": "full", …}` so it can take settings.
     """
     *parents, last = path.split(".")
     target = values
     for key in parents:
         held = target.get(key)
-        if isinstance(held, str):
+        if isinstance(held, str | int) and not isinstance(held, bool):
             held = {"name": held}
         target[key] = dict(held) if isinstance(held, Mapping) else {}
         target = target[key]
@@ -115,11 +115,27 @@ def takes_names(field: FieldInfo) -> bool:
     return isinstance(extra, dict) and bool(extra.get("by_names"))
 
 
+def takes_number(field: FieldInfo) -> bool:
+    """Tell whether a group of settings may be given by a number, and so by a flag."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("by_number"))
+
+
 def parts_of(annotation: Any) -> list[type[BaseModel]]:
     """Return the parts that an annotation (a part, an optional part, a union of parts) may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [part for argument in get_args(annotation) for part in parts_of(argument)]
+
+
+def set_words(path: str, value: Any) -> str:
+    """Return the `--set` that gives a setting a value, as a shell reads it.
+
+    >>> set_words("training.epochs", 3)
+    '--set training.epochs=3'
+    """
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    return f"--set {shlex.quote(f'{path}={text}')}"
 
 
 def _problem(spec: type[BaseModel], fault: Mapping[str, Any], where: str) -> Problem:
@@ -253,10 +269,10 @@ def _hint(spec: type[BaseModel], fault: Mapping[str, Any]) -> str:
     if fault["type"] == "extra_forbidden":
         if owners := _owners(spec, path):
             group = path.rpartition(".")[0]
-            return _set_hint(group, owners[0]) if "." in group else f"--{group} {owners[0]}"
+            return set_words(group, owners[0]) if "." in group else f"--{group} {owners[0]}"
         near = _near_path(spec, fault["loc"])
         is_plain = isinstance(fault["input"], str | int | float)
-        return _set_hint(near, fault["input"]) if near and is_plain else PRINT_SPEC
+        return set_words(near, fault["input"]) if near and is_plain else PRINT_SPEC
     if setting not in fields:
         return PRINT_SPEC
     field, choices = fields[setting], _choices(fields[setting])
@@ -267,17 +283,11 @@ def _hint(spec: type[BaseModel], fault: Mapping[str, Any]) -> str:
         if field.is_required():
             return PRINT_SPEC
         default = field.get_default(call_default_factory=True)
-        return _set_hint(path, similar[0] if similar else getattr(default, "name", default))
+        return set_words(path, similar[0] if similar else getattr(default, "name", default))
     if choices:
         near = (similar or choices)[0]
         return f"tunesmith {_verb(spec)} {near}" if is_positional(field) else f"--{path} {near}"
     return f"tunesmith {_verb(spec)} --help"
-
-
-def _set_hint(path: str, value: Any) -> str:
-    """Return the `--set` that gives a setting a value, as a shell reads it."""
-    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-    return f"--set {shlex.quote(f'{path}={text}')}"
 
 
 def _choices(field: FieldInfo) -> list[str]:

@@ -17,7 +17,14 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from tunesmith.core.errors import SpecError
-from tunesmith.core.spec import Spec, is_positional, parts_of, set_path, takes_names
+from tunesmith.core.spec import (
+    Spec,
+    is_positional,
+    parts_of,
+    set_path,
+    takes_names,
+    takes_number,
+)
 
 SETTINGS_SUFFIXES = (".yaml", ".yml")
 
@@ -57,7 +64,9 @@ def settings_from(
                 f"`--set` must be written PATH=VALUE; got {override!r}",
                 hint="--set training.epochs=3",
             )
-        set_path(settings, path.strip(), _read_value(text))
+        field = spec.model_fields.get(path.strip())
+        is_short = field is not None and takes_number(field) and text.strip().isdigit()
+        set_path(settings, path.strip(), text.strip() if is_short else _read_value(text))
     return settings
 
 
@@ -88,7 +97,7 @@ def _read_value(text: str) -> Any:
 def _flag(name: str, field: FieldInfo) -> Flag | None:
     parts = parts_of(field.annotation)
     is_named = any("name" in part.model_fields for part in parts)
-    if parts and not is_named and not takes_names(field):
+    if parts and not (is_named or takes_names(field) or takes_number(field)):
         return None
     help_text = " ".join((field.description or "").split())
     kind = _plain_type(field)
@@ -135,6 +144,8 @@ def _metavar(field: FieldInfo, parts: Sequence[Any]) -> str | None:
         return "NAME"
     if takes_names(field):
         return "NAME,…"
+    if takes_number(field):
+        return "N"
     choices = get_args(field.annotation)
     if choices and all(isinstance(choice, str) for choice in choices):
         return "|".join(choices)

@@ -15,6 +15,7 @@ from rich.text import Text
 from tunesmith.core.measures import Measure
 from tunesmith.interfaces import zoo_tables
 from tunesmith.interfaces.predictions import show_prediction
+from tunesmith.interfaces.run_tables import show_runs
 from tunesmith.interfaces.terminal import visible
 from tunesmith.operations.check import CheckResult
 from tunesmith.operations.env import EnvResult
@@ -212,25 +213,7 @@ def _(result: PromptResult) -> None:
 
 @show.register
 def _(result: RunsResult) -> None:
-    console = _console()
-    if result.is_single:
-        console.print_json(json.dumps(result.runs[0], ensure_ascii=False))
-        return
-    if not result.runs:
-        console.print(
-            "No run is recorded yet. Begin with: tunesmith fit DATA --task classification"
-        )
-        return
-    table = Table(box=box.SIMPLE)
-    for column in ("run", "verb", "status", "started (UTC)"):
-        table.add_column(column, no_wrap=True)
-    for column in ("out", "result"):
-        table.add_column(column, overflow="fold")
-    for run in result.runs:
-        started = run["started"][5:16].replace("T", " ")
-        words = (run["id"], run["operation"], run["status"], started, run["out"], _headline(run))
-        table.add_row(*(_plain(word or "") for word in words))
-    console.print(table)
+    show_runs(_console(), result.action, result.fields)
 
 
 @show.register
@@ -300,14 +283,3 @@ def _print_classes(console: Console, classes: Sequence[Mapping[str, Any]]) -> No
 
 def _plain(text: str, *, style: str = "") -> Text:
     return Text(visible(text), style=style)
-
-
-def _headline(run: Mapping[str, Any]) -> str:
-    if run["problem"]:
-        problems = run["problem"]["problems"]
-        return problems[0]["must"][:60] if problems else run["problem"]["error"]
-    result = run["result"] or {}
-    measures = result.get("measures", {})
-    return ", ".join(
-        f"{name} {measures[name]['value']:.3f}" for name in result.get("headline", [])[:1]
-    )

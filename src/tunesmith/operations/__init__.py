@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shlex
+import time
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -16,6 +17,7 @@ from tunesmith.core.errors import (
     TunesmithError,
 )
 from tunesmith.core.events import Warned
+from tunesmith.core.machine import forget_peak, peak_bytes
 from tunesmith.core.operation import Operation, Result
 from tunesmith.core.spec import Spec, build_spec
 from tunesmith.operations import (
@@ -31,6 +33,7 @@ from tunesmith.operations import (
     runs,
     zoo,
 )
+from tunesmith.operations.recording import Cost, record_outcome
 from tunesmith.session import Session
 from tunesmith.store.run_folder import LOCK, is_unfinished
 
@@ -73,6 +76,8 @@ def execute(
     if operation.recorded:
         out = str(spec.folder) if isinstance(spec, RESUMABLE) else getattr(spec, "out", None)
         identity = session.workspace.runs.start(name, spec.model_dump(mode="json"), out=out)
+        forget_peak()
+    started = time.perf_counter()
     try:
         result = operation.run(spec, session)
     except BrokenPipeError:
@@ -84,7 +89,9 @@ def execute(
         if error is failure:
             raise
         raise error from (None if status == "interrupted" else failure)
-    _finish(session, identity, "done", result=result.to_json())
+    cost = Cost(time.perf_counter() - started, peak_bytes())
+    if _finish(session, identity, "done", result=result.to_json()):
+        _record(session, identity, result, cost)
     return result
 
 
@@ -124,14 +131,28 @@ def _name_failure(failure: BaseException, spec: Spec) -> TunesmithError:
     return wrap_failure(failure)
 
 
-def _finish(session: Session, identity: str | None, status: str, **outcome: Any) -> None:
-    """Record how a run ended; where the log cannot be written, say so and go on."""
+def _finish(session: Session, identity: str | None, status: str, **outcome: Any) -> bool:
+    """Record how a run ended, and tell whether that was done.
+
+    Where the log cannot be written, say so and go on.
+    """
     if identity is None:
-        return
+        return False
     try:
         session.workspace.runs.finish(identity, status, **outcome)
     except ResourceError as error:
         session.emit(Warned(f"the end of this run is not recorded: {error.problems[0]}"))
+        return False
+    return True
+
+
+def _record(session: Session, identity: str | None, result: Result, cost: Cost) -> None:
+    """Record what a run made and measured; a result is never lost over its record."""
+    try:
+        record_outcome(session, identity or "", result, cost=cost)
+    except (TunesmithError, OSError) as error:
+        first = error.problems[0] if isinstance(error, TunesmithError) else error
+        session.emit(Warned(f"what this run measured is not recorded: {first}"))
 
 
 def _resume_hint(spec: Spec) -> str:

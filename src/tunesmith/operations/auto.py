@@ -12,7 +12,7 @@ from tunesmith.core.methods import Auto
 from tunesmith.core.planning import PlanRecipe
 from tunesmith.operations.fit import FitSpec
 from tunesmith.operations.plan import PlanSpec
-from tunesmith.operations.planning import make_plan
+from tunesmith.operations.planning import ADDED, make_plan
 from tunesmith.session import Session
 from tunesmith.store.run_folder import read_plan, refuse_taken
 
@@ -43,7 +43,7 @@ def _refuse_unplanned(spec: FitSpec) -> None:
 
 
 def _plan_spec(spec: FitSpec) -> PlanSpec:
-    shared = [*RowsSpec.model_fields, "training", "device", "language"]
+    shared = [*RowsSpec.model_fields, *ADDED, "training", "device", "language"]
     method = cast(Auto, spec.method)
     values = {name: getattr(spec, name) for name in shared}
     return PlanSpec(**values, **{name: getattr(method, name) for name in PlanRecipe.model_fields})

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tunesmith.core.boosters import BoostRecipe
-from tunesmith.core.companions import JointRecipe
+from tunesmith.core.companions import JointRecipe, OtherTask
 from tunesmith.core.errors import SpecError
 from tunesmith.model.backbones import Backbone
 from tunesmith.model.heads import HeadModel
@@ -94,14 +94,21 @@ def prepare_beside(spec: FitSpec, session: Session, backbone: Backbone, tokens: 
     """Return rows and text, read and checked. Raises what `prepare_sound` and reading text do."""
     others = {}
     for name, other in spec.also.items():
-        fields = ("data", "task", "column", "valid", "test")
-        own = {field: getattr(other, field) for field in fields}
-        own |= {"joint": None, "also": {}, "boost": BoostRecipe()}
-        own["reliability"] = spec.reliability.model_copy(update={"outside": None})
-        alone = spec.model_copy(update=own)
+        alone = _alone(spec, other)
         others[name] = Other(alone, prepare_sound(alone, session, tokens=tokens), other.weight)
     text = None if spec.joint is None else _read_text(spec, spec.joint, session, backbone)
     return Beside(others, text)
+
+
+def with_settings_of(beside: Beside, spec: FitSpec) -> Beside:
+    """Return what is learned beside the task with other settings of `spec`, on the same rows."""
+    others = {
+        name: replace(other, spec=_alone(spec, spec.also[name]), weight=spec.also[name].weight)
+        for name, other in beside.others.items()
+    }
+    if beside.text is None or spec.joint is None:
+        return Beside(others, beside.text)
+    return Beside(others, replace(beside.text, recipe=spec.joint))
 
 
 def text_companion(spec: FitSpec, text: JointText, model: HeadModel) -> TextCompanion:
@@ -115,6 +122,15 @@ def text_companion(spec: FitSpec, text: JointText, model: HeadModel) -> TextComp
         load=make_loader(objective, text.windows, text.vocabulary, seed=spec.seed),
         recipe=text.recipe,
     )
+
+
+def _alone(spec: FitSpec, other: OtherTask) -> FitSpec:
+    """Return the request for another task as if it were the only one."""
+    fields = ("data", "task", "column", "valid", "test")
+    own: dict[str, Any] = {field: getattr(other, field) for field in fields}
+    own |= {"joint": None, "also": {}, "boost": BoostRecipe()}
+    own["reliability"] = spec.reliability.model_copy(update={"outside": None})
+    return spec.model_copy(update=own)
 
 
 def _is_written(kind: str, method: str) -> bool:

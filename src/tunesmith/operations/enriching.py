@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tunesmith.core.augmentation import BackTranslation, Eda, MaskedWords
+from tunesmith.core.augmentation import Augmentation, BackTranslation, Eda, MaskedWords
 from tunesmith.core.errors import DataError, Problem, SpecError
 from tunesmith.core.events import Said, Warned
 from tunesmith.core.examples import Example
@@ -36,10 +36,7 @@ from tunesmith.stages.tune.distilling import SoftTargets, ask_teachers, order_of
 from tunesmith.stages.tune.job import Job
 from tunesmith.stages.tune.self_labelling import SELF_LABELLED, Labelled, label_rows
 from tunesmith.store.bundles import read_bundle
-from tunesmith.store.run_folder import LOCK, RESULTS
-
-TEACHER = "teacher"
-"""The folder, within a run's, of the run that tuned its teacher."""
+from tunesmith.store.run_folder import LOCK, RESULTS, TEACHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ def refuse_enriching(spec: FitSpec) -> None:
         )
 
 
-def enriching_fingerprints(spec: FitSpec) -> dict[str, Any]:
+def enriching_fingerprints(spec: FitSpec, session: Session) -> dict[str, Any]:
     """Return what the files, models and bundles were that rows and answers are made with.
 
     Raises what finding them does.
@@ -87,12 +84,22 @@ def enriching_fingerprints(spec: FitSpec) -> dict[str, Any]:
         case MaskedWords(model=name, revision=revision):
             found["augmentation"] = find_model(name, revision=revision).sha256
         case BackTranslation(there=there, back=back):
-            found["augmentation"] = [_fingerprint(path) for path in (there, back)]
+            found["augmentation"] = [_fingerprint(path, session) for path in (there, back)]
     if spec.self_training is not None:
         found["self_training"] = hash_file(find_file(spec.self_training.data))
     if spec.distillation is not None:
-        found["distillation"] = [_fingerprint(path) for path in spec.distillation.teacher]
+        teachers = spec.distillation.teacher
+        found["distillation"] = [_fingerprint(path, session) for path in teachers]
     return found
+
+
+def parents_of(spec: FitSpec, session: Session) -> list[str]:
+    """Return the fingerprints of the bundles whose answers a model learned from: its teachers."""
+    teachers = list(spec.distillation.teacher) if spec.distillation is not None else []
+    own = spec.folder / TEACHER / RESULTS["fit"]
+    if spec.self_training is not None and own.exists():
+        teachers.append(str(own))
+    return [_fingerprint(path, session) for path in teachers]
 
 
 def enrich(
@@ -108,7 +115,7 @@ def enrich(
         train = JoinedExamples([train, labelled.examples])
         reasons.append(labelled.sentence(spec.self_training))
     if spec.augmentation is not None:
-        recipe, tally = spec.augmentation, Tally()
+        recipe, tally = _without_aliases(spec.augmentation, session), Tally()
         augmenter = make_augmenter(recipe, train, device=session.device, emit=session.emit)
         copies = keep_examples(
             make_copies(train, augmenter, copies=recipe.copies, seed=spec.seed, tally=tally)
@@ -122,6 +129,19 @@ def enrich(
     return Enriched(_with_train(spec, session, prepared, train), tuple(reasons))
 
 
+def _without_aliases(recipe: Augmentation, session: Session) -> Augmentation:
+    """Return the recipe with the folders of its bundles in the place of their aliases."""
+    if not isinstance(recipe, BackTranslation):
+        return recipe
+    sides = {"there": recipe.there, "back": recipe.back}
+    paths = {
+        side: str(session.workspace.bundle(path, verify=False).path)
+        for side, path in sides.items()
+        if path.startswith("@")
+    }
+    return recipe.model_copy(update=paths)
+
+
 def taught_by_others(spec: FitSpec, session: Session, job: Job) -> SoftTargets | None:
     """Return what the teachers of `spec` say of the training rows of a job, where it has any.
 
@@ -130,7 +150,7 @@ def taught_by_others(spec: FitSpec, session: Session, job: Job) -> SoftTargets |
     recipe = spec.distillation
     if recipe is None:
         return None
-    bundles = [read_bundle(path) for path in recipe.teacher]
+    bundles = [session.workspace.bundle(path) for path in recipe.teacher]
     orders = [order_of_outputs(bundle.task, job.task, where=str(bundle.path)) for bundle in bundles]
     engines = [load_engine(bundle, device=session.device) for bundle in bundles]
     soft = ask_teachers(
@@ -210,5 +230,5 @@ def _with_train(
     )
 
 
-def _fingerprint(path: str) -> str:
-    return read_bundle(path, verify=False).fingerprint
+def _fingerprint(path: str, session: Session) -> str:
+    return session.workspace.bundle(path, verify=False).fingerprint

@@ -16,16 +16,16 @@ from tunesmith.data.fingerprints import fingerprint_examples
 from tunesmith.data.folds import splits_of_fold
 from tunesmith.data.splits import Splits, sample_examples
 from tunesmith.data.spool import JoinedExamples
+from tunesmith.operations.cautions import SELECTED_ON_VALID
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.fitting import (
     CANARY_ROWS,
     MAIN,
-    SELECTED_ON_VALID,
     fit_bundle,
-    next_commands,
     open_folder,
 )
 from tunesmith.operations.members import member_specs, refuse_ensemble, refuse_leaks
+from tunesmith.operations.next_commands import next_commands
 from tunesmith.operations.preparing import Prepared, prepare_sound, split_seed
 from tunesmith.operations.tokens import Tokens
 from tunesmith.operations.weights import save_weights

@@ -20,6 +20,8 @@ EXTRAS = {
     "hub": ("datasets",),
     "onnx": ("onnx", "onnxruntime"),
     "parquet": ("pyarrow",),
+    "postgres": ("psycopg",),
+    "search": ("optuna",),
     "track": ("tensorboard",),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ class EvaluateSpec(Demands):
     """Measure a bundle on labelled rows."""
 
     bundle: PathText = Field(json_schema_extra={"positional": True})
-    """The bundle's folder, or the run's that holds it."""
+    """The bundle's folder, the run's that holds it, or an alias (`@production`)."""
 
     data: PathText = Field(json_schema_extra={"positional": True})
     """Labelled rows: a file, a folder whose test split is taken, or `hub:NAME`."""
@@ -86,9 +87,8 @@ def run(spec: EvaluateSpec, session: Session) -> EvaluateResult:
     from tunesmith.stages.evaluate.reliability import judge_reliability
     from tunesmith.stages.evaluate.report import Background, make_report, write_report
     from tunesmith.store.atomic import new_files
-    from tunesmith.store.bundles import read_bundle
 
-    bundle = read_bundle(spec.bundle)
+    bundle = session.workspace.bundle(spec.bundle)
     task, examples = read_for(bundle.task, spec.data, columns=spec.column)
     out = open_output_folder(spec.out, overwrite=spec.overwrite)
     engine = replace(load_engine(bundle, device=session.device), task=task)  # with its columns
@@ -111,7 +111,7 @@ def run(spec: EvaluateSpec, session: Session) -> EvaluateResult:
             },
             model=bundle.manifest["model"],
             method=bundle.manifest["method"],
-            notes=_notes(bundle.manifest["data"], fingerprint),
+            notes=seen_notes(bundle.manifest["data"], fingerprint),
             reliability=known,
         ),
     )
@@ -121,7 +121,8 @@ def run(spec: EvaluateSpec, session: Session) -> EvaluateResult:
     return EvaluateResult(str(bundle.path), bundle.fingerprint, report, spec.out)
 
 
-def _notes(seen: dict[str, str], fingerprint: str) -> list[str]:
+def seen_notes(seen: Mapping[str, str], fingerprint: str) -> list[str]:
+    """Return a caution where the rows of this fingerprint are those that made the model."""
     return [
         f"These are the very rows of the {name} split that made this model: not a fair measure."
         for name, digest in seen.items()

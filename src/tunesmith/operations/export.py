@@ -19,7 +19,8 @@ class ExportSpec(Spec):
     """Write a bundle's model in a form that answers faster, once its answers are shown equal."""
 
     bundle: PathText = Field(json_schema_extra={"positional": True})
-    """The bundle's folder, or the run's that holds it."""
+    """The bundle's folder, the run's that holds it, or an alias (`@production`), which then stands
+    for the bundle with its export."""
 
     to: Literal["onnx"] = "onnx"
     """Form of the export: onnx, which ONNX Runtime answers from."""

@@ -29,7 +29,7 @@ from tunesmith.stages.export.parity import (
     compare_scores,
     require_parity,
 )
-from tunesmith.store.bundles import Bundle, read_bundle, revise_bundle
+from tunesmith.store.bundles import Bundle, revise_bundle
 
 EXPORTED = ("classification", "multilabel", "ner")
 PACKAGES = ("tunesmith", "onnx", "onnxruntime")
@@ -42,7 +42,7 @@ def export_bundle(spec: ExportSpec, session: Session) -> ExportResult:
     """
     started = time.perf_counter()
     is_pruned = check_pruning(spec)
-    bundle = read_bundle(spec.bundle)
+    bundle = session.workspace.bundle(spec.bundle)
     pruned: dict[str, Any] = {}
     if bundle.task.kind not in EXPORTED:
         raise SpecError(
@@ -86,7 +86,9 @@ def export_bundle(spec: ExportSpec, session: Session) -> ExportResult:
         parity=parity.to_json(),
         packages=package_versions(PACKAGES),
     )
-    bundle = _put(bundle, export, content)
+    before, bundle = bundle.fingerprint, _put(bundle, export, content)
+    for alias in session.workspace.aliases.follow(before, bundle, reason="export"):
+        session.emit(Said(f"@{alias.alias} stands for the bundle with its export now"))
     return ExportResult(
         bundle=str(bundle.path),
         fingerprint=bundle.fingerprint,

@@ -21,6 +21,7 @@ from tunesmith.core.methods import Auto, Full, Method
 from tunesmith.core.operation import Operation
 from tunesmith.core.recipe import DecodingRecipe, TrainingRecipe
 from tunesmith.core.reliability import ReliabilityRecipe
+from tunesmith.core.search import Search
 from tunesmith.core.self_training import SelfTrainingRecipe
 
 if TYPE_CHECKING:
@@ -68,6 +69,10 @@ class FitSpec(RowsSpec):
 
     ensemble: EnsembleRecipe | None = None
     """Several models that become one bundle; none tunes one."""
+
+    search: Search = Field(None, json_schema_extra={"by_number": True})
+    """Settings that are tried before the best become the bundle (the extra `search`); none tries
+    the recipe alone."""
 
     decoding: DecodingRecipe = DecodingRecipe()
     """How a model that writes does it; kept in the bundle."""
@@ -151,6 +156,10 @@ class FitResult:
 
 def run(spec: FitSpec, session: Session) -> FitResult:
     """Check the rows, tune, measure, and write the bundle."""
+    if spec.search is not None:
+        from tunesmith.operations.settings_search import fit_searched
+
+        return fit_searched(spec, session, recipe=spec.search)
     if isinstance(spec.method, Auto):
         from tunesmith.operations.auto import settle_method
         from tunesmith.operations.fitting import fit_bundle

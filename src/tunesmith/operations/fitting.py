@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +12,6 @@ import torch
 
 from tunesmith.core.environment import package_versions
 from tunesmith.core.events import Said
-from tunesmith.core.examples import ChatInput
 from tunesmith.core.methods import FROZEN
 from tunesmith.data.splits import sample_examples
 from tunesmith.model.deltas import lacks_of
@@ -26,6 +23,12 @@ from tunesmith.model.heads.words import WordsClassifier
 from tunesmith.model.pretraining.writers import suit_attention
 from tunesmith.model.sharing import share_encoder
 from tunesmith.operations.boosters import refuse_boosters
+from tunesmith.operations.cautions import (
+    MEASURED_ON_VALID,
+    ONLY_MEASURED,
+    SEARCHED_ON_VALID,
+    SELECTED_ON_VALID,
+)
 from tunesmith.operations.companions import (
     Beside,
     prepare_beside,
@@ -36,10 +39,12 @@ from tunesmith.operations.deltas import attach_delta, settle_delta, with_own_tra
 from tunesmith.operations.enriching import (
     enrich,
     enriching_fingerprints,
+    parents_of,
     refuse_enriching,
     taught_by_others,
 )
 from tunesmith.operations.fit import FitResult, FitSpec
+from tunesmith.operations.next_commands import next_commands
 from tunesmith.operations.plain_notes import plain_note
 from tunesmith.operations.preparing import Prepared, learns_words, prepare_sound
 from tunesmith.operations.reliability import learned_notes, own_reliability, write_learned
@@ -61,29 +66,27 @@ from tunesmith.stages.tune.writing import choose_decoding
 from tunesmith.store.bundles import Bundle, write_attachments
 from tunesmith.store.run_folder import keep_plan, open_run_folder, read_plan, removed_if_unstarted
 from tunesmith.tasks.recommendation import Recommendation
-from tunesmith.tasks.structured import sample_row
 
 CANARY_ROWS = 128
-SELECTED_ON_VALID = (
-    "Measured on the validation rows, which also chose the model: "
-    "expect slightly less on new data. "
-    "For an unbiased figure: tunesmith evaluate {bundle} TEST, or --set split.test=0.1"
-)
-ONLY_MEASURED = (
-    "Measured on the validation rows, which chose nothing. "
-    "On other rows: tunesmith evaluate {bundle} TEST, or --set split.test=0.1"
-)
-MEASURED_ON_VALID = (
-    "Measured on the validation rows; the main task's chose the checkpoint. "
-    "On other rows: tunesmith evaluate {bundle} TEST, or --set split.test=0.1"
-)
 MAIN = "bundle"
 """The folder of the main task's bundle; those of other tasks stand in `bundles/`."""
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """A request whose rows are read and judged, with what is learned beside them."""
+
+    spec: FitSpec
+    prepared: Prepared
+    beside: Beside
+
+
+@dataclass(frozen=True, slots=True)
 class Tuned:
-    """A tuned job with what led to it, and the folder of the run that its bundle becomes."""
+    """A tuned job with what led to it, and the folder of the run that its bundle becomes.
+
+    `plan` and `search` are the evidence for the method and for the settings, where there is any.
+    """
 
     spec: FitSpec
     prepared: Prepared
@@ -92,6 +95,7 @@ class Tuned:
     reasons: tuple[str, ...]
     folder: str = MAIN
     plan: Mapping[str, Any] | None = None
+    search: Mapping[str, Any] | None = None
 
 
 def fit_bundle(
@@ -103,7 +107,16 @@ def fit_bundle(
     """
     started = time.perf_counter()
     out = spec.folder
-    spec = with_own_training(spec.model_copy(update={"out": str(out)}))
+    ready = make_ready(with_own_training(spec.model_copy(update={"out": str(out)})), session)
+    open_folder(ready.spec, session, ready.prepared, ready.beside.fingerprints)
+    plan = keep_plan(out, plan) if plan is not None else read_plan(out)
+    with removed_if_unstarted(out), threads(spec.training.threads) as count:
+        result = tune_and_write(ready, session, thread_count=count, plan=plan)
+    return replace(result, seconds=time.perf_counter() - started)
+
+
+def make_ready(spec: FitSpec, session: Session) -> Ready:
+    """Return a request with its rows read and judged. Raises what it is refused for."""
     cache = session.workspace.tokens if spec.training.token_cache else None
     refuse_contradictions(spec)
     refuse_boosters(spec)
@@ -111,20 +124,29 @@ def fit_bundle(
     tokens = Tokens(session.emit, cache)
     prepared = prepare_sound(spec, session, tokens=tokens)
     refuse_boosters(spec, prepared.task)
-    beside = prepare_beside(spec, session, prepared.backbone, tokens)
-    open_folder(spec, session, prepared, beside.fingerprints)
-    plan = keep_plan(out, plan) if plan is not None else read_plan(out)
-    with removed_if_unstarted(out), threads(spec.training.threads) as count:
-        tuned, *others = _tune(spec, session, prepared, beside, thread_count=count)
-        also = {
-            name: _write(session, each) for name, each in zip(beside.others, others, strict=True)
-        }
-        bundle = _write(session, replace(tuned, plan=plan))
+    return Ready(spec, prepared, prepare_beside(spec, session, prepared.backbone, tokens))
+
+
+def tune_and_write(
+    ready: Ready,
+    session: Session,
+    *,
+    thread_count: int,
+    plan: Mapping[str, Any] | None = None,
+    search: Mapping[str, Any] | None = None,
+) -> FitResult:
+    """Return the result of tuning what is ready, after its bundle and those beside were written."""
+    started = time.perf_counter()
+    tuned, *others = tune(ready, session, thread_count=thread_count)
+    also = {
+        name: _write(session, each) for name, each in zip(ready.beside.others, others, strict=True)
+    }
+    bundle = _write(session, replace(tuned, plan=plan, search=search))
     return FitResult(
         bundle=bundle.path,
         report=bundle.report,
         seconds=time.perf_counter() - started,
-        next_commands=next_commands(bundle, prepared),
+        next_commands=next_commands(bundle, ready.prepared),
         also={name: (each.path, each.report) for name, each in also.items()},
     )
 
@@ -135,7 +157,7 @@ def open_folder(
     """Make the run's folder ready; `more` are fingerprints beside those of the rows."""
     settings = spec.model_dump(mode="json", exclude={"resume", "overwrite"})
     facts = {
-        "data": {**prepared.fingerprints, **more, **enriching_fingerprints(spec)},
+        "data": {**prepared.fingerprints, **more, **enriching_fingerprints(spec, session)},
         "model": prepared.backbone.card.sha256,
         "device": str(session.device),
         "packages": package_versions(),
@@ -143,10 +165,9 @@ def open_folder(
     open_run_folder(spec.folder, settings, facts, overwrite=spec.overwrite, resume=spec.resume)
 
 
-def _tune(
-    spec: FitSpec, session: Session, prepared: Prepared, beside: Beside, *, thread_count: int
-) -> list[Tuned]:
-    """Return the tuned task, and behind it each that was learned beside it."""
+def tune(ready: Ready, session: Session, *, thread_count: int) -> list[Tuned]:
+    """Return the tuned task, and behind it each that was learned beside it; nothing is written."""
+    spec, prepared, beside = ready.spec, ready.prepared, ready.beside
     precision = choose_tuning_precision(spec, session)
     reasons = (str(precision), f"{session.device}, {thread_count} threads")
     for reason in reasons:
@@ -265,7 +286,7 @@ def _write(session: Session, tuned: Tuned) -> Bundle:
     examples = getattr(prepared.splits, split)
     session.emit(Said(f"evaluating on {len(examples):,} {split} rows"))
     path = job.out / tuned.folder
-    notes = [_caution(tuned).format(bundle=path)] if split == "valid" else []
+    notes = [_caution(tuned, path)] if split == "valid" else []
     if split == "test":
         notes += _finish(tuned)
     marked = mark_engine(engine, examples, seed=spec.seed, emit=session.emit)
@@ -281,7 +302,8 @@ def _write(session: Session, tuned: Tuned) -> Bundle:
     background = _background(tuned, split=split, notes=notes)
     report = make_report(marked, replace(background, reliability=known))
     facts = delta.facts if delta else None
-    manifest = {**_manifest(tuned), **learned.manifest(), "delta": facts}
+    parents = parents_of(spec, session)
+    manifest = {**_manifest(tuned), **learned.manifest(), "delta": facts, "parents": parents}
 
     def fill(folder: Path) -> None:
         save_weights(folder / "model", engine)
@@ -298,11 +320,14 @@ def _write(session: Session, tuned: Tuned) -> Bundle:
     return session.save(path, manifest, fill)
 
 
-def _caution(tuned: Tuned) -> str:
+def _caution(tuned: Tuned, bundle: Path) -> str:
     """Return what is to be said of figures that the validation rows gave."""
     if tuned.folder != MAIN:
-        return MEASURED_ON_VALID
-    return SELECTED_ON_VALID if tuned.fitted.chosen_on_valid else ONLY_MEASURED
+        return MEASURED_ON_VALID.format(bundle=bundle)
+    if tuned.search is not None:
+        return SEARCHED_ON_VALID.format(bundle=bundle, trials=len(tuned.search["trials"]))
+    told = SELECTED_ON_VALID if tuned.fitted.chosen_on_valid else ONLY_MEASURED
+    return told.format(bundle=bundle)
 
 
 def _finish(tuned: Tuned) -> list[str]:
@@ -367,24 +392,7 @@ def _background(tuned: Tuned, *, split: str, notes: list[str]) -> Background:
         },
         rate_finder=fitted.rate_finder,
         plan=tuned.plan,
+        search=tuned.search,
         check=[finding.to_json() for finding in prepared.findings],
         notes=notes,
-    )
-
-
-def next_commands(bundle: Bundle, prepared: Prepared) -> tuple[str, ...]:
-    """Return what may be typed once a bundle stands."""
-    sample = (prepared.splits.test or prepared.splits.valid)[0].inputs
-    fields = prepared.task.input_fields(sample)
-    text = json.dumps(sample.text[:60], ensure_ascii=False).replace("$", "\\$").replace("`", "\\`")
-    if isinstance(sample, ChatInput):
-        text = shlex.quote(sample.messages[-1].content[:60])
-    elif prepared.task.head == "recommend":
-        text = shlex.quote(fields["user"])
-    elif len(fields) > 1:
-        text = shlex.quote(sample_row(fields))
-    return (
-        f"tunesmith predict {bundle.path} {text}",
-        f"tunesmith evaluate {bundle.path} TEST",
-        f"xdg-open {bundle.path}/report.html",
     )

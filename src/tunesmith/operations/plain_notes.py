@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.model.framing import Reading
+from tunesmith.model.heads.choose import CHOICE_FILE
 from tunesmith.tasks.generation import Generation
 from tunesmith.tasks.task import Task
 
@@ -31,6 +32,7 @@ LACKING = {
     "tag": "the embedding of each word's case shape, added to the input embeddings. "
     "Expect other labels where case matters.",
     "relate": "the linear layer on the states before the two marked stretches.",
+    "choose": "the linear layer on how the choice meets the rest.",
     "recommend": "the towers of users and items above the vectors of the texts.",
     "extract": "the linear layer that weighs sentences; how they are chosen is in `bundle.json`.",
 }
@@ -57,6 +59,8 @@ def plain_note(lacks: tuple[str, ...], task: Task, reading: Reading) -> str:
     """Return what loads the model, and how like ours its answers are; `lacks` it does not load."""
     family = _family(task, reading)
     loader = PLAIN_LOADERS.get(family.partition(" ")[0], "AutoModelForSequenceClassification")
+    if CHOICE_FILE in lacks:
+        loader = "AutoModel"
     load = f"`{loader}.from_pretrained('model')`"
     if lacks:
         what = LACKING.get(family, "")

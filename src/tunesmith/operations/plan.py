@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from tunesmith.core.augmentation import Augmentation
+from tunesmith.core.boosters import BoostRecipe, by_names
 from tunesmith.core.data_spec import Language, OptionalPathText, RowsSpec, TaskKind
 from tunesmith.core.operation import Operation
 from tunesmith.core.planning import PlanRecipe
 from tunesmith.core.recipe import TrainingRecipe
+from tunesmith.core.reliability import ReliabilityRecipe
 
 if TYPE_CHECKING:
     from tunesmith.session import Session
@@ -25,6 +28,18 @@ class PlanSpec(PlanRecipe, RowsSpec):
 
     training: TrainingRecipe = TrainingRecipe()
     """How the loop trains, for every method that has one."""
+
+    boost: Annotated[BoostRecipe, BeforeValidator(by_names)] = Field(
+        BoostRecipe(), json_schema_extra={"by_names": True}
+    )
+    """What is added to the training of the methods it suits, as for `fit`; the others are left out.
+    """
+
+    augmentation: Augmentation | None = None
+    """Changed copies of the rows learned from, as for `fit`; none learns the rows as they are."""
+
+    reliability: ReliabilityRecipe = ReliabilityRecipe()
+    """What the model learns of its own limits; rows of the label `outside` are set apart."""
 
     device: str = "auto"
     """Device that computes: auto, cpu, cuda, cuda:1."""

@@ -19,6 +19,8 @@ from tunesmith.core.methods import METHODS
 from tunesmith.core.planning import PlanRecipe
 from tunesmith.data.fingerprints import fingerprint_examples
 from tunesmith.model.device import threads
+from tunesmith.operations.boosters import refuse_boosters
+from tunesmith.operations.enriching import refuse_enriching
 from tunesmith.operations.fit import FitSpec
 from tunesmith.operations.output import open_output_folder
 from tunesmith.operations.plan import PlanResult, PlanSpec
@@ -42,6 +44,9 @@ CANDIDATES = {
     "choice": ("full", "lora"),
 }
 """The methods that suit a task, the cheapest first."""
+
+ADDED = ("boost", "augmentation", "reliability")
+"""What a request adds to training, or sets apart of the rows: trials do so too."""
 
 FORMAT_VERSION = 1
 
@@ -139,13 +144,17 @@ def make_plan(spec: PlanSpec, session: Session) -> dict[str, Any]:
     Raises `SpecError` for candidates that cannot tune the task, `DataError` where the rows are too
     few, and `ResourceError` where the budget ends before anything was measured.
     """
-    names = settle_candidates(spec, spec.task)
+    wanted = settle_candidates(spec, spec.task)
+    names = suited_candidates(spec, wanted)
+    if len(names) < len(wanted):
+        session.emit(Said(f"only {', '.join(names)} can learn with what is added to training"))
     started = time.perf_counter()
     clock = Clock(time.perf_counter() + 60 * spec.budget_minutes, session.emit)
     prepared = prepare_sound(_fit_spec(spec, names[-1]), session, tokens=Tokens(session.emit))
     rows = [*prepared.splits.train, *prepared.splits.valid]
     for name in names:
         prepared.task.with_method(name)
+        refuse_boosters(_fit_spec(spec, name), prepared.task)
     folds = make_folds(rows, prepared.task, seed=spec.seed)
     sizes = rung_sizes(folds, classes=len(prepared.task.labels))
     watched = Session(
@@ -191,10 +200,32 @@ def settle_candidates(recipe: PlanRecipe, task: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(recipe.candidates)) or CANDIDATES[task]
 
 
+def suited_candidates(spec: PlanSpec, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the methods that can learn with what is added to training.
+
+    Raises `SpecError` where a method that was named cannot, or none can.
+    """
+    refused: dict[str, SpecError] = {}
+    for name in names:
+        try:
+            refuse_boosters(_fit_spec(spec, name))
+            refuse_enriching(_fit_spec(spec, name))
+        except SpecError as error:
+            refused[name] = error
+    kept = tuple(name for name in names if name not in refused)
+    if refused and (spec.candidates or not kept):
+        problems = [problem for error in refused.values() for problem in error.problems]
+        listed = ",".join(kept)
+        named = f"--candidates {listed}, or for fit --set method.candidates={listed}"
+        hint = named if kept else next(iter(refused.values())).hint
+        raise SpecError(list(dict.fromkeys(problems)), hint=hint)
+    return kept
+
+
 def _fit_spec(spec: PlanSpec, method: str) -> FitSpec:
     """Return the request that would tune these rows by `method`."""
     shared = {name: getattr(spec, name) for name in ("data", "task", "model", "column", "valid")}
-    shared |= {name: getattr(spec, name) for name in ("test", "split", "seed", "device")}
+    shared |= {name: getattr(spec, name) for name in ("test", "split", "seed", "device", *ADDED)}
     return FitSpec.model_validate(shared | {"method": method, "training": spec.training})
 
 
@@ -232,4 +263,8 @@ def _next_command(spec: PlanSpec, method: str) -> str:
         words += ["--column", f"{role}={name}"]
     if spec.model.name != "minilm":
         words += ["--model", spec.model.name]
+    if spec.boost.names:
+        words += ["--boost", ",".join(spec.boost.names)]
+    if spec.augmentation is not None:
+        words += ["--augmentation", spec.augmentation.name]
     return " ".join(shlex.quote(word) for word in words)

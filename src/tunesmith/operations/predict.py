@@ -52,7 +52,7 @@ class PredictSpec(Demands):
     """Answer texts, a file or a stream with a bundle."""
 
     bundle: PathText = Field(json_schema_extra={"positional": True})
-    """The bundle's folder, or the run's that holds it."""
+    """The bundle's folder, the run's that holds it, or an alias (`@production`)."""
 
     texts: Texts = Field((), json_schema_extra={"positional": True})
     """Texts to answer; none reads `data`, or standard input."""
@@ -132,13 +132,12 @@ class PredictResult:
 def run(spec: PredictSpec, session: Session) -> PredictResult:
     """Answer in order; streams are read, answered and written a chunk at a time."""
     from tunesmith.runtime.caching import AnswerCache
-    from tunesmith.store.bundles import read_bundle
 
     if spec.texts and spec.data:
         raise SpecError(
             "`texts` and `data` must not be given together", hint="leave out the texts or --data"
         )
-    bundle = read_bundle(spec.bundle)
+    bundle = session.workspace.bundle(spec.bundle)
     if spec.stream:
         return _run_stream(spec, session, bundle)
     cache = AnswerCache(spec.cache)
@@ -163,9 +162,7 @@ def run(spec: PredictSpec, session: Session) -> PredictResult:
 
 def stream_pieces(spec: PredictSpec, session: Session) -> Generator[str]:
     """Yield the answer to the only text of `spec`, piece by piece, while it is written."""
-    from tunesmith.store.bundles import read_bundle
-
-    with _answering(spec, session, read_bundle(spec.bundle)) as (engine, _):
+    with _answering(spec, session, session.workspace.bundle(spec.bundle)) as (engine, _):
         (item,) = _streamed_inputs(spec, engine)
         yield from _pieces(engine, item)
 

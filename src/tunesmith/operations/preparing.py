@@ -116,31 +116,7 @@ def prepare(
     if isinstance(task, Recommendation):
         items = read_items(spec, session)
         task = with_catalogue(task, items, splits)
-    if speaks or learns_words(method):
-        from tunesmith.model.heads.speak import load_speaking_backbone
-
-        backbone = load_speaking_backbone(spec.model.name, revision=spec.model.revision)
-    else:
-        backbone = session.backbone(
-            spec.model.name, revision=spec.model.revision, writes=task.head == "generate"
-        )
-    if isinstance(task, Generation) and prepare_chat(backbone.model, backbone.tokenizer):
-        session.emit(Said("the tokenizer has no chat template: a plain one is saved with it"))
-    if isinstance(method, SoftPrompt) and learns_words(method):
-        from tunesmith.operations.soft_words import with_words
-
-        language = choose_language(method.template_language, splits.train)
-        backbone = with_words(backbone, method, task, language=language, seed=spec.seed)
-    elif isinstance(method, SoftPrompt | PTuning):
-        from tunesmith.model.prompt_tokens import with_prompt
-
-        if isinstance(task, Generation):
-            raise SpecError(
-                f"the method `{name}` puts its tokens before plain texts; a conversation is "
-                "written by a template",
-                hint="--method prefix, or --method lora",
-            )
-        backbone = with_prompt(backbone, method, seed=spec.seed)
+    backbone = ready_backbone(spec, session, task, method=method, train=splits.train, speaks=speaks)
     reading = choose_reading(spec.model, backbone, task, method=name)
     if isinstance(task, Recommendation):
         facts = EventFacts(splits, items, item_rows(task, items), task)
@@ -157,6 +133,61 @@ def prepare(
     return Prepared(
         splits, read.windows, task, backbone, reading, findings, fingerprints, strangers
     )
+
+
+def ready_backbone(
+    spec: RowsSpec,
+    session: Session,
+    task: Task,
+    *,
+    method: Method | None,
+    train: Sequence[Example],
+    speaks: bool = False,
+) -> Backbone:
+    """Return a fresh copy of the model that is named, as `method` reads by it.
+
+    Raises `SpecError` where the method cannot, and what loading a model does.
+    """
+    if speaks or learns_words(method):
+        from tunesmith.model.heads.speak import load_speaking_backbone
+
+        backbone = load_speaking_backbone(spec.model.name, revision=spec.model.revision)
+    else:
+        backbone = session.backbone(
+            spec.model.name, revision=spec.model.revision, writes=task.head == "generate"
+        )
+    if isinstance(task, Generation) and prepare_chat(backbone.model, backbone.tokenizer):
+        session.emit(Said("the tokenizer has no chat template: a plain one is saved with it"))
+    if isinstance(method, SoftPrompt) and learns_words(method):
+        from tunesmith.operations.soft_words import with_words
+
+        language = choose_language(method.template_language, train)
+        backbone = with_words(backbone, method, task, language=language, seed=spec.seed)
+    elif isinstance(method, SoftPrompt | PTuning):
+        from tunesmith.model.prompt_tokens import with_prompt
+
+        if isinstance(task, Generation):
+            raise SpecError(
+                f"the method `{method.name}` puts its tokens before plain texts; a conversation is "
+                "written by a template",
+                hint="--method prefix, or --method lora",
+            )
+        backbone = with_prompt(backbone, method, seed=spec.seed)
+    return backbone
+
+
+def with_own_backbone(prepared: Prepared, spec: FitSpec, session: Session) -> Prepared:
+    """Return `prepared` with a fresh copy of its model, free to be changed.
+
+    Where the method of `spec` puts tokens of its own before the texts, these are read anew.
+    """
+    method, train = spec.method, prepared.splits.train
+    backbone = ready_backbone(spec, session, prepared.task, method=method, train=train)
+    if not isinstance(method, SoftPrompt | PTuning):
+        return replace(prepared, backbone=backbone)
+    reading = choose_reading(spec.model, backbone, prepared.task, method=method.name)
+    read = read_splits(prepared.splits, backbone, reading, tokens=Tokens(session.emit))
+    return replace(prepared, backbone=backbone, reading=reading, windows=read.windows)
 
 
 def split_seed(spec: RowsSpec) -> int:

@@ -23,12 +23,10 @@ from tunesmith.model.device import threads
 from tunesmith.model.framing import Reading
 from tunesmith.model.heads import new_head
 from tunesmith.model.heads.speak import Speaker, find_speaking, load_speaking_backbone
+from tunesmith.operations.cautions import ONLY_MEASURED
 from tunesmith.operations.fit import FitResult, FitSpec
-from tunesmith.operations.fitting import (
-    CANARY_ROWS,
-    ONLY_MEASURED,
-    next_commands,
-)
+from tunesmith.operations.fitting import CANARY_ROWS
+from tunesmith.operations.next_commands import next_commands
 from tunesmith.operations.plain_notes import asked_note
 from tunesmith.operations.preparing import Prepared, choose_language, prepare, refuse_faults
 from tunesmith.operations.weights import save_weights

@@ -18,7 +18,8 @@ from tunesmith.stages.tune.learned import Learned
 from tunesmith.tasks.task import Task
 
 UNLABELLED = {"calibration": "none", "keep_rows": False, "outside_score": "none"}
-"""The settings of zero-shot, which reads no label of a row unless it is told to."""
+"""The settings that learn nothing of a model's limits: those of trials, and of zero-shot, which
+reads no label of a row unless it is told to."""
 
 REFITTED = (
     "What the bundle knows of its reliability was learned of the validation rows before its head "

@@ -15,7 +15,7 @@ from tunesmith.core.examples import Example
 from tunesmith.core.prompting import FewShot, ZeroShot
 from tunesmith.data.spool import take_examples
 from tunesmith.model.device import threads
-from tunesmith.operations.fitting import next_commands
+from tunesmith.operations.next_commands import next_commands
 from tunesmith.operations.preparing import choose_language
 from tunesmith.operations.prompt import PromptResult, PromptSpec
 from tunesmith.operations.prompting import (

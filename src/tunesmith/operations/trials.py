@@ -13,16 +13,18 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+import torch
+
 from tunesmith.core.examples import Example
 from tunesmith.data.splits import Splits
+from tunesmith.operations.companions import Beside
 from tunesmith.operations.deltas import with_own_training
 from tunesmith.operations.fit import FitSpec
-from tunesmith.operations.fitting import choose_tuning_precision, make_job
-from tunesmith.operations.preparing import Prepared, choose_reading
+from tunesmith.operations.fitting import Ready, tune
+from tunesmith.operations.preparing import Prepared, choose_reading, ready_backbone
 from tunesmith.operations.tokens import Tokens, read_splits
 from tunesmith.runtime.engine import Engine, answer
 from tunesmith.session import Session
-from tunesmith.stages.tune import fit_method
 from tunesmith.tasks.task import Task
 
 TIMED_TEXTS = 15
@@ -47,24 +49,22 @@ class Trial:
 def run_trial(spec: FitSpec, session: Session, prepared: Prepared, splits: Splits) -> Trial:
     """Tune on the train and valid rows of `splits` as `spec` says, and answer its test rows.
 
-    `prepared` is of all rows; its backbone stays as it is. The answers are those of the engine that
-    would serve the bundle.
+    `prepared` is of all rows; its backbone stays as it is. What is added to training is added here
+    too. The answers are those of the engine that would serve the bundle.
     """
-    backbone = session.backbone(
-        spec.model.name, revision=spec.model.revision, writes=prepared.task.head == "generate"
-    )
+    task, train = prepared.task, splits.train
+    backbone = ready_backbone(spec, session, task, method=spec.method, train=train)
     started = time.perf_counter()
     reading = choose_reading(spec.model, backbone, prepared.task, method=spec.method.name)
     windows = read_splits(splits, backbone, reading, tokens=Tokens(session.emit)).windows
     own = replace(prepared, splits=splits, windows=windows, backbone=backbone, reading=reading)
     with TemporaryDirectory() as folder:
         spec = with_own_training(spec.model_copy(update={"out": str(Path(folder, "run"))}))
-        precision = choose_tuning_precision(spec, session)
-        job = make_job(spec, session, own, precision.value)
-        fitted = fit_method(job, spec.method)
-        if fitted.finish is not None:
-            fitted.finish()
-    engine = replace(job.engine, precision="fp32", task=fitted.task or job.task)
+        ready = Ready(spec, own, Beside({}, None))
+        (tuned,) = tune(ready, session, thread_count=torch.get_num_threads())
+        if tuned.fitted.finish is not None:
+            tuned.fitted.finish()
+    engine = replace(tuned.job.engine, precision="fp32")
     answers = list(answer(engine, [example.inputs for example in splits.test]))
     return Trial(splits.test, answers, time.perf_counter() - started, engine.task, engine)
 

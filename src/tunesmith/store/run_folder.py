@@ -24,8 +24,14 @@ LOCK = "config.lock.yaml"
 PLAN = "plan.json"
 """The plan that chose the method, where one did."""
 
+SEARCH = "search.json"
+"""What a search over settings tried, where there was one; its database stands beside it."""
+
 RESULTS = {"fit": "bundle", "pretrain": "backbone", "prompt": "bundle"}
 """The folder that a finished run holds, by verb."""
+TEACHER = "teacher"
+"""The folder, within a run's, of the run that tuned its teacher."""
+
 _SHOW_SPEC = "tunesmith fit DATA --task classification --print-spec"
 
 
@@ -72,7 +78,7 @@ def refuse_taken(out: Path, *, overwrite: bool, verb: str) -> bool:
     lock = out / LOCK
     if not overwrite:
         more = ", or --overwrite to replace it" if lock.is_file() else ""
-        if list_checkpoints(out) and is_unfinished(out):
+        if is_unfinished(out) and _is_started(out):
             more += f", or go on with: tunesmith {verb} {lock} --resume"
         raise SpecError(
             f"`--out` must be a new or empty folder; `{out}` exists",
@@ -94,7 +100,37 @@ def keep_plan(out: Path, plan: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def read_plan(out: Path) -> dict[str, Any] | None:
     """Return the plan that a run keeps, where it has one."""
-    path = out / PLAN
+    return _read_record(out / PLAN)
+
+
+def keep_search(out: Path, record: Mapping[str, Any]) -> None:
+    """Keep what a search over settings tried in the run's folder."""
+    write_file(out / SEARCH, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_search(out: Path) -> dict[str, Any] | None:
+    """Return what a search over settings tried, where a run keeps one."""
+    return _read_record(out / SEARCH)
+
+
+def search_address(out: Path) -> str:
+    """Return the SQLAlchemy URL of the database in which a run keeps its search."""
+    return f"sqlite:///{(out / SEARCH).with_suffix('.sqlite3').absolute()}"
+
+
+@contextlib.contextmanager
+def trial_folder(out: Path) -> Iterator[Path]:
+    """Give an empty folder within the run's for one trial of a search, and remove it afterwards."""
+    folder = out / "trial"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_record(path: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
@@ -118,6 +154,9 @@ def removed_if_unstarted(out: Path) -> Iterator[None]:
 
 def _is_started(out: Path) -> bool:
     """Tell whether a run, or one within it, saved anything to resume from."""
+    tried = (read_search(out) or {}).get("trials") or []
+    if any(trial["state"] == "complete" for trial in tried):
+        return True
     return bool(list_checkpoints(out)) or any(
         list_checkpoints(inner.parent) or not is_unfinished(inner.parent)
         for inner in out.glob(f"*/**/{LOCK}")

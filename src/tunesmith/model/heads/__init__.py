@@ -13,6 +13,7 @@ from torch import nn
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.model.backbones import Backbone
 from tunesmith.model.framing import Reading
+from tunesmith.model.heads.choose import Chooser, load_chooser, new_chooser
 from tunesmith.model.heads.classify import (
     MeanClassifier,
     NativeClassifier,
@@ -30,6 +31,7 @@ from tunesmith.model.heads.tag import Tagger, load_tagger, new_tagger
 HeadModel: TypeAlias = (
     MeanClassifier
     | NativeClassifier
+    | Chooser
     | Tagger
     | Pointer
     | Embedder
@@ -52,6 +54,8 @@ def new_head(
             return new_pointer(backbone, dropout=dropout)
         case "embed":
             return new_embedder(backbone, dropout=dropout)
+        case "choose" if recipe.pooling == "auto":
+            return new_chooser(backbone, dropout=dropout)
         case "relate":
             return new_relater(backbone, outputs=outputs, dropout=dropout)
         case "extract":
@@ -70,6 +74,8 @@ def load_head(family: str, folder: Path, *, pooling: str, reading: Reading) -> H
             return load_pointer(folder)
         case "embed":
             return load_embedder(folder)
+        case "choose" if pooling == Chooser.pooling:
+            return load_chooser(folder)
         case "relate":
             return load_relater(folder)
         case "recommend":

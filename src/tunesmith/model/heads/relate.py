@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModel
 
-from tunesmith.core.errors import DataError
-from tunesmith.model.backbones import Backbone, load_whole
+from tunesmith.model.backbones import Backbone
 from tunesmith.model.batching import Batch
 from tunesmith.model.heads.dropout import set_dropout
+from tunesmith.model.heads.layer_beside import load_with_layer, save_with_layer
 from tunesmith.model.hidden import hidden_states
 
 RELATION_FILE = "relation.safetensors"
@@ -51,10 +49,7 @@ class Relater(nn.Module):
 
     def save(self, folder: Path, *, id2label: dict[int, str], problem: str) -> None:  # noqa: ARG002
         """Write an encoder that `AutoModel` loads, and the linear layer in a file beside it."""
-        self.encoder.config.id2label = id2label
-        self.encoder.config.label2id = {label: index for index, label in id2label.items()}
-        self.encoder.save_pretrained(folder)
-        save_file(self.linear.state_dict(), folder / RELATION_FILE)
+        save_with_layer(self, folder, file=RELATION_FILE, id2label=id2label)
 
 
 def new_relater(backbone: Backbone, *, outputs: int, dropout: float | None) -> Relater:
@@ -65,14 +60,4 @@ def new_relater(backbone: Backbone, *, outputs: int, dropout: float | None) -> R
 
 def load_relater(folder: Path) -> Relater:
     """Return the relation classifier that `save` wrote into `folder`."""
-    encoder = load_whole(AutoModel, folder)
-    try:
-        state = load_file(folder / RELATION_FILE)
-        model = Relater(encoder, len(state["bias"]))
-        model.linear.load_state_dict(state)
-    except Exception as error:  # noqa: BLE001
-        raise DataError(
-            f"`model/{RELATION_FILE}` must hold the layer above the marks; {error}",
-            hint="tune again",
-        ) from error
-    return model
+    return load_with_layer(folder, Relater, file=RELATION_FILE, what="the layer above the marks")

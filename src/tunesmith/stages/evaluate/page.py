@@ -36,6 +36,7 @@ from tunesmith.stages.evaluate.page_numbers import (
 from tunesmith.stages.evaluate.page_plan import plan_part
 from tunesmith.stages.evaluate.page_prompt import prompt_part
 from tunesmith.stages.evaluate.page_rates import rate_figure
+from tunesmith.stages.evaluate.page_search import search_part
 from tunesmith.stages.evaluate.page_style import STYLE
 from tunesmith.stages.evaluate.page_tables import (
     calibration_part,
@@ -280,6 +281,7 @@ PARTS: tuple[tuple[str, Part], ...] = (
     ("limits", _limits),
     ("mistakes", _mistakes),
     ("plan", _plan),
+    ("search", search_part),
     ("prompt", prompt_part),
     ("training", _training),
     ("check", _check),

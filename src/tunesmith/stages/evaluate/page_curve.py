@@ -94,19 +94,22 @@ class Plane:
         return round(TOP + HEIGHT * (1 - self.upward.place(value)), 1)
 
 
-def _left_marks(plane: Plane, words: dict[str, str]) -> Markup:
-    marks = [
+def level_marks(plane: Plane, *, style: str = "level") -> Markup:
+    """Return a line across the chart at each tick of its height, with the value before it."""
+    return group(
         group(
             [
                 line((0, plane.level(tick)), ("100%", plane.level(tick)), style="grid"),
-                label(
-                    tick_text(tick), -8, plane.level(tick), style="level loss-text", anchor="end"
-                ),
+                label(tick_text(tick), -8, plane.level(tick), style=style, anchor="end"),
             ]
         )
         for tick in plane.upward.ticks
-    ]
-    return group([*marks, label(words["curve.loss"], -44, 10, style="loss-text", anchor="start")])
+    )
+
+
+def _left_marks(plane: Plane, words: dict[str, str]) -> Markup:
+    name = label(words["curve.loss"], -44, 10, style="loss-text", anchor="start")
+    return group([level_marks(plane, style="level loss-text"), name])
 
 
 def _right_marks(plane: Plane, measure: str) -> Markup:

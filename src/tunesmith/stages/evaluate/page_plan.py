@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunesmith.stages.evaluate.charts import Axis, axis_over, label, line, percent, tick_text
-from tunesmith.stages.evaluate.page_curve import BOTTOM, HEIGHT, TOP, Plane, Point
+from tunesmith.stages.evaluate.page_curve import BOTTOM, HEIGHT, TOP, Plane, Point, level_marks
 from tunesmith.stages.evaluate.page_markup import (
     NOTHING,
     Markup,
@@ -131,20 +131,11 @@ def _whisker(plane: Plane, x: float, low: float, high: float, style: str) -> Mar
 
 
 def _marks(plane: Plane, measure: str) -> list[Markup]:
-    levels = [
-        group(
-            [
-                line((0, plane.level(tick)), ("100%", plane.level(tick)), style="grid"),
-                label(tick_text(tick), -8, plane.level(tick), style="level", anchor="end"),
-            ]
-        )
-        for tick in plane.upward.ticks
-    ]
     rows = [
         label(tick_text(round(2.0**tick)), percent(plane.across.place(tick)), BOTTOM + 18)
         for tick in plane.across.ticks
     ]
-    return [*rows, *levels, label(measure, -44, 10, anchor="start")]
+    return [*rows, level_marks(plane), label(measure, -44, 10, anchor="start")]
 
 
 def _table(plan: Mapping[str, Any], words: Words) -> Markup:

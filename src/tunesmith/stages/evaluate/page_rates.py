@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunesmith.stages.evaluate.charts import Axis, axis_over, label, line, percent, tick_text
-from tunesmith.stages.evaluate.page_curve import BOTTOM, HEIGHT, TOP, Plane, Point
-from tunesmith.stages.evaluate.page_markup import NOTHING, Markup, element, group, picture
+from tunesmith.stages.evaluate.page_curve import BOTTOM, HEIGHT, TOP, Plane, Point, level_marks
+from tunesmith.stages.evaluate.page_markup import NOTHING, Markup, element, picture
 from tunesmith.stages.evaluate.page_numbers import count_text, finite
 
 CEILING = 1.5
@@ -66,23 +66,12 @@ def _decades(exponents: Sequence[float]) -> Axis:
 
 
 def _marks(plane: Plane, words: dict[str, str]) -> list[Markup]:
-    levels = [
-        group(
-            [
-                line((0, plane.level(tick)), ("100%", plane.level(tick)), style="grid"),
-                label(
-                    tick_text(tick), -8, plane.level(tick), style="level loss-text", anchor="end"
-                ),
-            ]
-        )
-        for tick in plane.upward.ticks
-    ]
     decades = [
         label(tick_text(10.0**tick), percent(plane.across.place(tick)), BOTTOM + 18)
         for tick in plane.across.ticks
     ]
     loss = label(words["curve.loss"], -44, 10, style="loss-text", anchor="start")
-    return [*decades, *levels, loss]
+    return [*decades, level_marks(plane, style="level loss-text"), loss]
 
 
 def _taken(finder: Mapping[str, Any], plane: Plane, words: dict[str, str]) -> Markup:

@@ -170,6 +170,13 @@ figcaption strong { color: var(--ink); font-weight: 600; }
 .curve circle[class^="plan-"] { fill: var(--line); stroke: var(--ground); }
 .curve .hoped { stroke-dasharray: 5 4; opacity: .7; }
 .curve .whisker { stroke-width: 1; opacity: .55; }
+.curve .tried { fill: var(--first); opacity: .75; }
+.curve .broken { fill: none; stroke: var(--first); stroke-width: 1.5; }
+.curve .won { opacity: 1; stroke: var(--second); stroke-width: 5; }
+.scatters {
+  display: grid; gap: 1.5rem; margin: 1rem 0;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr));
+}
 .key { display: inline-block; margin-right: 1.25rem; }
 .key::before {
   content: ""; display: inline-block; width: 1.4rem; margin-right: .45rem; vertical-align: .28em;

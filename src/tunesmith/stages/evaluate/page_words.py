@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.core.errors import Problem, SpecError
+from tunesmith.stages.evaluate.page_words_search import SEARCH_CAPTIONS
 
 LANGUAGES = ("en", "zh-CN")
 
@@ -312,6 +313,7 @@ CAPTIONS: dict[str, tuple[str, str]] = {
     "plan.memory": ("Memory", "内存"),
     "plan.state": ("Remark", "备注"),
     "plan.chosen": ("chosen", "已选"),
+    **SEARCH_CAPTIONS,
     "training.seconds": ("Time", "用时"),
     "training.tokens": ("Tokens", "词元数"),
     "training.tokens_per_second": ("Tokens per second", "每秒词元数"),

@@ -34,6 +34,7 @@ class Background:
     training: Mapping[str, Any] | None = None
     rate_finder: Mapping[str, Any] | None = None
     plan: Mapping[str, Any] | None = None
+    search: Mapping[str, Any] | None = None
     check: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     notes: Sequence[str] = field(default_factory=tuple)
     reliability: Mapping[str, Any] | None = None
@@ -69,6 +70,7 @@ def make_report(marked: Marked, background: Background) -> dict[str, Any]:
         "training": background.training,
         "rate_finder": background.rate_finder,
         "plan": background.plan,
+        "search": background.search,
         "prompt": background.prompt,
         "check": list(background.check) or None,
         "notes": [*background.notes, *marks.notes],

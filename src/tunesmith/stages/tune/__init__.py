@@ -11,9 +11,9 @@ from tunesmith.stages.tune.decision import settle
 from tunesmith.stages.tune.extractive import fit_extractive
 from tunesmith.stages.tune.frozen import encoder_layers
 from tunesmith.stages.tune.full import fit_full
-from tunesmith.stages.tune.job import Fitted, Job
+from tunesmith.stages.tune.job import Fitted, Job, selection_score
 from tunesmith.stages.tune.probe import fit_probe
-from tunesmith.stages.tune.recommender import fit_recommender
+from tunesmith.stages.tune.recommender import fit_recommender, ranked_score
 from tunesmith.stages.tune.reliability import ValidRows, learn_reliability
 from tunesmith.stages.tune.zero_shot import fit_zero_shot
 
@@ -40,6 +40,16 @@ def fit_method(job: Job, method: Method) -> Fitted:
         case _:
             fitted = fit_full(job, Full())
     return conclude(job, fitted)
+
+
+def tuned_score(job: Job) -> float:
+    """Return the task's selection measure of a tuned model on the validation rows.
+
+    Of every task more is better: where losses are meant, they are log-probabilities.
+    """
+    if job.task.head == "recommend":
+        return ranked_score(job, job.valid.examples)
+    return selection_score(job)
 
 
 def conclude(job: Job, fitted: Fitted) -> Fitted:

@@ -19,8 +19,12 @@ from tunesmith.core.events import Step
 from tunesmith.core.recipe import TrainingRecipe
 from tunesmith.model.batching import Batch, count_tokens, move
 from tunesmith.model.device import autocast
+from tunesmith.model.memory import release_memory
 from tunesmith.stages.tune.objectives import Objective
 from tunesmith.stages.tune.rowwise import clip_gradients
+
+RELEASE_STEPS = 25
+"""Optimiser steps after which memory that is free goes back to the system."""
 
 
 @dataclass(slots=True)
@@ -149,6 +153,8 @@ def train(tuning: Tuning) -> Iterator[Step]:
             loss, tokens, parts = _optimise(tuning, group)
             position.step += 1
             position.batch += len(group)
+            if position.step % RELEASE_STEPS == 0:
+                release_memory()
             if position.batch >= len(batches):
                 position.epoch, position.batch = position.epoch + 1, 0
                 batches = []

@@ -58,7 +58,7 @@ def fit_recommender(job: Job, method: Method) -> Fitted:
     watched = sample_examples(job.valid.examples, WATCHED_ROWS, seed=job.seed)
     watch = Watch(
         model=job.model,
-        measure=partial(_measure, job, watched),
+        measure=partial(ranked_score, job, watched),
         name=task.selection,
         lower_is_better=False,
         out=job.out,
@@ -162,8 +162,8 @@ def _read_texts(job: Job, task: Recommendation) -> str:
     return f"{len(texts):,} texts are read once; the backbone stays as it is"
 
 
-def _measure(job: Job, examples: Sequence[Example]) -> float:
-    """Return the task's selection measure of the model as it is."""
+def ranked_score(job: Job, examples: Sequence[Example]) -> float:
+    """Return the selection measure of a recommender as it is, on any examples."""
     engine = replace(job.engine, precision="fp32")  # as it will be served; bf16 makes ties
     inputs = [example.inputs for example in examples]
     answers = [
