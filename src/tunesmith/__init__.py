@@ -18,6 +18,7 @@ from tunesmith.interfaces.python import (
     prompt,
     runs,
     stream,
+    zoo,
 )
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "prompt",
     "runs",
     "stream",
+    "zoo",
 ]

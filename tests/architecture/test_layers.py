@@ -102,6 +102,7 @@ def test_public_names_are_exactly_the_listed_ones():
         "prompt",
         "runs",
         "stream",
+        "zoo",
     ]
     shown = {
         name

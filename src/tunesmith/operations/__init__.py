@@ -31,6 +31,7 @@ from tunesmith.operations import (
     pretrain,
     prompt,
     runs,
+    zoo,
 )
 from tunesmith.operations.recording import Cost, record_outcome
 from tunesmith.session import Session
@@ -38,7 +39,7 @@ from tunesmith.store.run_folder import LOCK, is_unfinished
 
 OPERATIONS: dict[str, Operation] = {
     module.OPERATION.name: module.OPERATION
-    for module in (check, plan, fit, evaluate, predict, export, pretrain, prompt, runs, env)
+    for module in (check, plan, fit, evaluate, predict, export, pretrain, prompt, zoo, runs, env)
 }
 RESUMABLE = (fit.FitSpec, pretrain.PretrainSpec, prompt.PromptSpec)
 """Requests whose runs have a folder of their own and can go on after they were stopped."""

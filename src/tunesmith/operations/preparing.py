@@ -24,6 +24,7 @@ from tunesmith.model.backbones import Backbone, find_writing, writing_of
 from tunesmith.model.chat import prepare_chat
 from tunesmith.model.encoding_writing import WRITING_SHARE
 from tunesmith.model.framing import Reading
+from tunesmith.model.known import require_able
 from tunesmith.model.windows import FlatWindows
 from tunesmith.operations.catalogues import (
     item_rows,
@@ -89,6 +90,7 @@ def prepare(
     """
     name = None if method is None else method.name
     task = _make_task(spec, name)
+    require_able(spec.model.name, spec.task)
     if isinstance(task, Recommendation):
         require_items(spec)
         task = replace(task, liked=spec.recommend.liked)

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tunesmith.core.environment import home_folder
+
 if TYPE_CHECKING:
     from tunesmith.store.aliases import Aliases
     from tunesmith.store.bundle_records import BundleRecords
@@ -107,5 +109,4 @@ def default_workspace() -> Workspace:
 
     Its records are in the database of `$TUNESMITH_DATABASE`, where that is given.
     """
-    root = Path(os.environ.get("TUNESMITH_HOME") or Path.home() / ".tunesmith")
-    return Workspace(root, os.environ.get("TUNESMITH_DATABASE") or None)
+    return Workspace(home_folder(), os.environ.get("TUNESMITH_DATABASE") or None)

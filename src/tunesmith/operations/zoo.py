@@ -1,0 +1,115 @@
+"""zoo: which models there are, what they cost and allow, and how one comes here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from tunesmith.core.data_spec import Columns, OptionalPathText, TaskKind
+from tunesmith.core.errors import SpecError
+from tunesmith.core.operation import Operation
+from tunesmith.core.spec import Spec
+from tunesmith.core.units import read_count
+
+if TYPE_CHECKING:
+    from tunesmith.session import Session
+
+Action = Literal["list", "show", "fetch", "remove", "check", "add"]
+
+SUBJECTS: dict[str, str] = {
+    "show": "a model's id or alias",
+    "fetch": "a model's id or alias",
+    "remove": "a model's id or alias",
+    "check": "the rows to read: a file or a folder",
+    "add": "a folder that holds a model, or a hub id",
+}
+"""What stands behind an action."""
+
+
+def _read_parameters(value: Any) -> Any:
+    return read_count(value) if isinstance(value, str) else value
+
+
+class ZooSpec(Spec):
+    """Choose, fetch and keep pretrained models."""
+
+    action: Action = Field(json_schema_extra={"positional": True})
+    """What is done: `list`, `show`, `fetch`, `remove`, `check` (a model against your rows) or `add`
+    (a model of your own)."""
+
+    subject: OptionalPathText = Field(None, json_schema_extra={"positional": True})
+    """A model's id or alias (show, fetch, remove), rows (check), or a folder or hub id (add)."""
+
+    task: TaskKind | None = None
+    """The task that a model must be made for (list), or that the rows are of (check)."""
+
+    language: str | None = None
+    """A language that a model must speak, such as en or zh (list)."""
+
+    max_parameters: Annotated[int | None, BeforeValidator(_read_parameters)] = Field(None, gt=0)
+    """The most parameters a model may have, such as 120M (list)."""
+
+    licence: str | None = None
+    """A licence by its SPDX name, or `commercial`: one that allows commercial use (list, add)."""
+
+    family: str | None = None
+    """A family, such as BERT (list)."""
+
+    model: OptionalPathText = None
+    """The model whose tokenizer reads the rows (check)."""
+
+    column: Columns
+    """`ROLE=NAME`: the column that holds a role, where it has another name (check)."""
+
+    name: str | None = None
+    """The id of the new entry; none takes the folder's name, or the hub id (add)."""
+
+    revision: str | None = None
+    """The hub revision (branch, tag or commit); none takes the catalogue's, else the newest."""
+
+    mirror: str | None = Field(None, pattern=r"^https?://\S+$")
+    """Address of a mirror of the hub; none takes `$HF_ENDPOINT`, else the hub itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZooResult:
+    """What an action found or did: models as fields, and its own figures in `details`."""
+
+    action: str
+    models: tuple[dict[str, Any], ...]
+    details: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON-ready fields."""
+        return {"action": self.action, "models": list(self.models), "details": self.details}
+
+
+def run(spec: ZooSpec, session: Session) -> ZooResult:
+    """Do the one action that was asked for."""
+    from tunesmith.operations import zoo_actions
+
+    if spec.action != "list" and spec.subject is None:
+        raise SpecError(
+            f"`zoo {spec.action}` must be told {SUBJECTS[spec.action]}; got nothing",
+            hint=f"tunesmith zoo {spec.action} minilm"
+            if spec.action in ("show", "fetch", "remove")
+            else f"tunesmith zoo {spec.action} PATH",
+        )
+    if spec.action == "list" and spec.subject is not None:
+        raise SpecError(
+            f"`zoo list` takes no further word; got `{spec.subject}`",
+            hint=f"tunesmith zoo show {spec.subject}",
+        )
+    models, details = zoo_actions.ACTIONS[spec.action](spec, session)
+    return ZooResult(spec.action, tuple(models), details)
+
+
+OPERATION = Operation(
+    "zoo",
+    "Choose, fetch and keep pretrained models.",
+    ZooSpec,
+    ZooResult,
+    run,
+)
