@@ -12,11 +12,13 @@ from tunesmith.interfaces.python import (
     evaluate,
     export,
     fit,
+    keys,
     plan,
     predict,
     pretrain,
     prompt,
     runs,
+    serve,
     stream,
 )
 
@@ -27,10 +29,12 @@ __all__ = [
     "evaluate",
     "export",
     "fit",
+    "keys",
     "plan",
     "predict",
     "pretrain",
     "prompt",
     "runs",
+    "serve",
     "stream",
 ]

@@ -123,7 +123,9 @@ def test_both_pages_of_a_task_have_the_same_sections_blocks_and_figures(reposito
         assert re.findall(pattern, prose(english)) == re.findall(pattern, prose(chinese))
 
 
-@pytest.mark.parametrize("page", ["joint", "boosters", "more_from_less", "reliability", "prompts"])
+@pytest.mark.parametrize(
+    "page", ["joint", "boosters", "more_from_less", "reliability", "prompts", "serving", "security"]
+)
 def test_both_pages_of_a_subject_have_the_same_sections_and_blocks(repository, page):
     english, chinese = (document(repository, f"docs/{page}{end}.md") for end in ("", ".zh-CN"))
     assert headings(english) == headings(chinese)
@@ -175,6 +177,7 @@ def test_samples_hold_rows_that_their_task_reads(repository, sample):
         "docs/more_from_less.md",
         "docs/reliability.md",
         "docs/prompts.md",
+        "docs/serving.md",
         *(pages[0] for pages in TASK_PAGES.values()),
     ],
 )

@@ -20,6 +20,7 @@ EXTRAS = {
     "hub": ("datasets",),
     "onnx": ("onnx", "onnxruntime"),
     "parquet": ("pyarrow",),
+    "serve": ("argon2-cffi", "limits", "prometheus-client", "starlette", "uvicorn"),
     "track": ("tensorboard",),
 }
 
