@@ -40,7 +40,7 @@ class ServiceLimits(Part):
     """Rows that wait for an answer at once."""
 
     deadline_ms: int = Field(10_000, ge=1)
-    """Milliseconds from arrival to answer; later a request gets 504, and is not computed."""
+    """Milliseconds from a request's last byte to its answer; later it gets 504, uncomputed."""
 
     read_ms: int = Field(10_000, ge=1)
     """Milliseconds that a client may take to send a head, and again to send a body."""

@@ -208,6 +208,19 @@ def test_check_replays_the_canary_rows_by_the_path_of_requests(tmp_path, bundle)
     assert replayed["rows"] == len((bundle / "canary.jsonl").read_text("utf-8").splitlines())
 
 
+def test_canary_rows_beyond_the_limits_do_not_keep_a_service_from_being_ready(tmp_path, bundle):
+    limits = {"rows": 1, "characters": 41, "body_bytes": 1000}
+    assert tunesmith.serve(bundle, check=True, log=tmp_path / "log", limits=limits).models
+    events = [json.loads(line) for line in (tmp_path / "log").read_text("utf-8").splitlines()]
+    (replayed,) = [event for event in events if event["event"] == "canary_replayed"]
+    lengths = [len(row["text"]) for row in canary_of(bundle)]
+    assert 0 < replayed["rows"] < len(lengths)
+
+
+def canary_of(bundle: Path) -> list[dict]:
+    return [json.loads(line) for line in (bundle / "canary.jsonl").read_text().splitlines()]
+
+
 def test_bundle_that_vanishes_is_answered_with_until_its_worker_is_lost(tmp_path, bundle):
     copy = shutil.copytree(bundle, tmp_path / "bundle")
     with running(tmp_path, str(copy)) as service:

@@ -24,7 +24,7 @@ from tunesmith.stages.serve.openapi import describe_api
 from tunesmith.stages.serve.pages import read_page
 from tunesmith.stages.serve.problems import Refusal, json_bytes, reason_of
 from tunesmith.stages.serve.requests import read_json, read_request, read_rows
-from tunesmith.stages.serve.service import Served, Service
+from tunesmith.stages.serve.service import Replayed, Served, Service
 
 
 def make_app(service: Service) -> ASGIApp:
@@ -48,18 +48,39 @@ def make_admin_app(service: Service) -> ASGIApp:
     return Gate(service, Router(routes, redirect_slashes=False))
 
 
-async def replay_canary(service: Service, app: ASGIApp, served: Served) -> list[dict[str, Any]]:
-    """Return the answers to a model's canary rows, asked of `app` as a client asks.
+async def replay_canary(service: Service, app: ASGIApp, served: Served) -> Replayed:
+    """Return a model's canary rows with the answers to them, asked of `app` as a client asks.
 
-    Raises `Refusal` where they are refused.
+    Rows beyond the limits of a request are left out. Raises `Refusal` where others are refused.
     """
-    rows = [row["row"] for row in service.pool.models[served.name]["canary"]]
+    facts = service.pool.models[served.name]
+    limits = service.settings.limits
+    most = min(limits.rows, REPLAYED_ROWS) if facts["is_exact"] else limits.rows
+    kept = []
+    for row in facts["canary"]:
+        size = len(json_bytes(row["row"]))
+        if size <= min(limits.characters, limits.body_bytes - LARGEST_FRAME):
+            kept.append((row, size))
     answers: list[dict[str, Any]] = []
-    step = service.settings.limits.rows
-    for start in range(0, len(rows), step):
-        fields = {"model": served.name, "rows": rows[start : start + step], "all_scores": True}
-        answers += (await _ask(app, json_bytes({**fields, **_NO_DEMANDS})))["answers"]
-    return answers
+    while len(answers) < len(kept):
+        rows: list[dict[str, Any]] = []
+        bytes_left = limits.body_bytes - LARGEST_FRAME
+        for row, size in kept[len(answers) : len(answers) + most]:
+            bytes_left -= size + 1
+            if bytes_left < 0 and rows:
+                break
+            rows.append(row["row"])
+        fields = {"model": served.name, "rows": rows, "all_scores": True, **_NO_DEMANDS}
+        answers += (await _ask(app, json_bytes(fields)))["answers"]
+    return Replayed([row for row, _ in kept], answers)
+
+
+REPLAYED_ROWS = 32
+"""Canary rows of one request: few, so that a slow machine answers in time. Where answers depend on
+what shares a batch they are as many as a request may have, as when the export was judged."""
+
+LARGEST_FRAME = 800
+"""Bytes around the rows of a replayed request."""
 
 
 _NO_DEMANDS: dict[str, Any] = {

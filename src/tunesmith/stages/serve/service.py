@@ -42,6 +42,13 @@ class Reply(NamedTuple):
     warnings: list[str]
 
 
+class Replayed(NamedTuple):
+    """Canary rows, and the answers that they got as requests."""
+
+    rows: list[dict[str, Any]]
+    answers: list[dict[str, Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A model as it is served: the name it is asked by, and the bundle that answers."""
@@ -115,7 +122,7 @@ class Service:
             return [self.problem]
         return self.pool.reasons or ["the canary rows are being replayed"]
 
-    async def start(self, replay: Callable[[Served], Awaitable[list[dict[str, Any]]]]) -> None:
+    async def start(self, replay: Callable[[Served], Awaitable[Replayed]]) -> None:
         """Load the models, replay their canary rows by `replay`, and be ready where all is right.
 
         `replay` asks for a model's canary rows in the way that any client asks.
@@ -126,8 +133,11 @@ class Service:
             return
         for served in self.models.values():
             facts = self.pool.models[served.name]
-            answers = await replay(served)
-            found = compare_canary(facts["canary"], answers, is_exact=facts["is_exact"])
+            try:
+                rows, answers = await replay(served)
+                found = compare_canary(rows, answers, is_exact=facts["is_exact"])
+            except Refusal as error:
+                found = str(error.problems[0])
             if found:
                 self.problem = f"`{served.name}`: {found}"
                 self.log.write("not_ready", reason=self.problem)
