@@ -116,12 +116,13 @@ def test_full_queue_sends_away_and_late_answers_are_given_up(narrow):
     assert figure(narrow, 'tunesmith_refusals_total{reason="gateway_timeout"}') == 3
 
 
-def test_idle_worker_that_is_lost_is_replaced_before_anybody_asks(service):
+def test_idle_worker_that_is_lost_is_replaced_and_who_asks_meanwhile_waits(service):
     lost, before = service.worker, len(service.events("worker_ready"))
     os.kill(lost, signal.SIGKILL)
+    wait_until(lambda: service.ask("/readyz").status == 503)
+    assert service.ask(body={"row": "card"}).status == 200
     service.wait_for("worker_ready", before + 1)
     assert service.worker != lost
-    assert service.ask(body={"row": "card"}).status == 200
 
 
 def test_second_worker_answers_while_the_first_is_replaced(tmp_path, bundle):

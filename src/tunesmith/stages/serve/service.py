@@ -179,8 +179,12 @@ class Service:
         return self.models[name]
 
     def require_ready(self) -> None:
-        """Raise `Refusal` (503) where no request can be answered."""
-        if not self.is_ready:
+        """Raise `Refusal` (503) where no request can be answered.
+
+        While a lost worker is being replaced, requests may wait for the next.
+        """
+        is_waiting = self.state == "ready" and not self.problem and self.pool.is_recovering
+        if not self.is_ready and not is_waiting:
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 [f"the service must be ready; {reason}" for reason in self.reasons],

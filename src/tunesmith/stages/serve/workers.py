@@ -140,6 +140,7 @@ class Slot:
     worker: Worker | None = None
     reason: str = "its models are being loaded"
     restarts: int = 0
+    failed_starts: int = 0
     busy: list[Waiting] = field(default_factory=list)
 
     @property
@@ -184,6 +185,11 @@ class WorkerPool:
         return any(slot.is_ready for slot in self.slots)
 
     @property
+    def is_recovering(self) -> bool:
+        """Whether a worker that answered was lost, and the next has not failed to start yet."""
+        return any(slot.restarts and not slot.failed_starts for slot in self.slots)
+
+    @property
     def reasons(self) -> list[str]:
         """Why workers are not ready, one a worker."""
         return [f"worker {slot.number}: {slot.reason}" for slot in self.slots if slot.reason]
@@ -214,6 +220,7 @@ class WorkerPool:
                 await self._check(slot.worker)
                 self.models = slot.worker.models
                 slot.reason = ""
+                slot.failed_starts = 0
                 pause = FIRST_PAUSE_SECONDS
                 self._on_event(
                     "worker_ready",
@@ -226,6 +233,7 @@ class WorkerPool:
                 self._changed.set()
                 await self._serve(slot, slot.worker)
             except (WorkerLostError, WrongAnswersError) as error:
+                slot.failed_starts += not slot.is_ready
                 slot.reason = str(error)
                 is_final = isinstance(error, WrongAnswersError)
             self._clear(slot)
