@@ -96,11 +96,13 @@ def test_public_names_are_exactly_the_listed_ones():
         "evaluate",
         "export",
         "fit",
+        "keys",
         "plan",
         "predict",
         "pretrain",
         "prompt",
         "runs",
+        "serve",
         "stream",
         "zoo",
     ]
@@ -130,6 +132,8 @@ def test_public_names_are_never_those_of_packages(repository):
         ("import tunesmith.core.spec, tunesmith.core.recipe", SPEC_LIBRARIES),
         (COMMAND.format(words=["--help"]), CLI_LIBRARIES),
         (COMMAND.format(words=["fit", "--help"]), CLI_LIBRARIES),
+        (COMMAND.format(words=["serve", "--help"]), CLI_LIBRARIES),
+        (COMMAND.format(words=["serve", "b", "--port", "1", "--print-spec"]), CLI_LIBRARIES),
         (COMMAND.format(words=["fit", "d", "--task", "ner", "--print-spec"]), CLI_LIBRARIES),
     ],
 )

@@ -9,8 +9,15 @@ import pytest
 import tunesmith
 from tunesmith.core.errors import SpecError
 from tunesmith.core.methods import DELTAS, METHODS
+from tunesmith.core.serving import ServiceLimits
+from tunesmith.operations.predict import PredictSpec, open_engine
+from tunesmith.operations.serving import BundleAnswerer
 from tunesmith.runtime.canary import canary_difference
 from tunesmith.runtime.loading import load_engine
+from tunesmith.session import Session
+from tunesmith.stages.serve.canary import compare_canary
+from tunesmith.stages.serve.requests import RequestSpec, demands_of, read_rows
+from tunesmith.store.bundles import read_bundle
 from tunesmith.tasks import TASKS
 
 
@@ -237,6 +244,25 @@ def fitted(tmp_path_factory, request):
 def test_loaded_bundle_answers_as_the_tuned_model_did(fitted, task, method):
     bundle = fitted[task, method].bundle
     assert canary_difference(load_engine(bundle), bundle / "canary.jsonl") < 1e-4
+
+
+@pytest.mark.parametrize(("task", "method"), EVERY_PAIR)
+def test_served_bundle_answers_its_canary_rows_as_recorded(fitted, task, method):
+    """As requests, that are read and judged as those of any client."""
+    bundle = read_bundle(fitted[task, method].bundle)
+    spec = PredictSpec(bundle=str(bundle.path), column={}, engine="torch")
+    with open_engine(spec, Session(device="cpu"), bundle) as (engine, name):
+        answerer = BundleAnswerer(engine, name, bundle, cache=0)
+        canary = answerer.facts()["canary"]
+        rows = tuple(row["row"] for row in canary)
+        request = RequestSpec(rows=rows, all_scores=True)
+        asked = read_rows(request, bundle.task, limits=ServiceLimits())
+        order = {"id": 0, "rows": asked.rows, "demands": demands_of(request)}
+        (reply,) = answerer.answer([order])
+    assert canary
+    answers = json.loads(json.dumps(reply.answers))
+    assert compare_canary(json.loads(json.dumps(canary)), answers, is_exact=True) == ""
+    assert asked.tokens >= 2 * len(rows)
 
 
 @pytest.mark.parametrize("task", [task for task, method in EVERY_PAIR if method == "full"])

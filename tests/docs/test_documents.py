@@ -126,7 +126,18 @@ def test_both_pages_of_a_task_have_the_same_sections_blocks_and_figures(reposito
 
 @pytest.mark.parametrize(
     "page",
-    ["joint", "boosters", "more_from_less", "reliability", "prompts", "runs", "search", "zoo"],
+    [
+        "joint",
+        "boosters",
+        "more_from_less",
+        "reliability",
+        "prompts",
+        "runs",
+        "search",
+        "security",
+        "serving",
+        "zoo",
+    ],
 )
 def test_both_pages_of_a_subject_have_the_same_sections_and_blocks(repository, page):
     english, chinese = (document(repository, f"docs/{page}{end}.md") for end in ("", ".zh-CN"))
@@ -191,6 +202,7 @@ def test_samples_hold_rows_that_their_task_reads(repository, sample):
         "docs/runs.md",
         "docs/search.md",
         "docs/zoo.md",
+        "docs/serving.md",
         *(pages[0] for pages in TASK_PAGES.values()),
     ],
 )

@@ -32,6 +32,8 @@ NOWHERE = dict.fromkeys(
         "bare",
         "corpus",
         "speaks",
+        "log",
+        "keys",
     ),
     "",
 )
@@ -104,6 +106,9 @@ def good_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any]]
              "words": {"bad": "bad|lost"}, "examples": [0, 2], "candidates": 2, "first_rows": 8,
              "most_rows": 8},
         ),
+        "serve no longer than to check": (
+            "serve", {"bundles": [place["run"]], "check": True, "log": place["log"], "threads": 1}),
+        "keys": ("keys", {"keys": place["keys"]}),
         "runs": ("runs", {}),
         "env": ("env", {}),
     }  # fmt: skip
@@ -151,6 +156,14 @@ def bad_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any], 
         "no such rows to prompt": (
             "prompt", {**rows, "model": place["speaks"], "data": place["rows"] + "x"}, 3),
         "limit of nothing": ("runs", {"limit": 0}, 2),
+        "two bundles of one name": (
+            "serve", {"bundles": [place["run"], place["run"]], "check": True}, 2),
+        "no such bundle to serve": ("serve", {"bundles": ["a=nowhere"], "check": True}, 3),
+        "limit of a service that is none": (
+            "serve", {"bundles": [place["run"]], "limits": {"row": 3}}, 2),
+        "open service on a network": (
+            "serve", {"bundles": [place["run"]], "host": "0.0.0.0", "keys": place["keys"]}, 2),
+        "key of nobody": ("keys", {"action": "revoke", "name": "x", "keys": place["keys"]}, 3),
         "no such rows": ("check", {**rows, "data": place["rows"] + "x"}, 3),
         "no such model": ("check", {**rows, "model": "./nothing/here"}, 3),
         "no such bundle": ("evaluate", {"bundle": "nowhere", "data": place["rows"]}, 3),
@@ -187,6 +200,8 @@ def place(tmp_path: Path, tiny_model, tiny_masked, tiny_rows, tiny_text, fitted)
         "out": str(tmp_path / "run"),
         "report": str(tmp_path / "report"),
         "answers": str(tmp_path / "answers.jsonl"),
+        "log": str(tmp_path / "log"),
+        "keys": str(tmp_path / "keys.json"),
     }
 
 

@@ -22,7 +22,7 @@ from tunesmith.core.errors import InterruptedRunError, SpecError, TunesmithError
 from tunesmith.core.events import Event, Wrote
 from tunesmith.core.operation import Operation
 from tunesmith.core.spec import Spec, build_spec
-from tunesmith.interfaces.flags import flags_of, settings_argument, settings_from
+from tunesmith.interfaces.flags import flags_of, only, settings_argument, settings_from
 from tunesmith.interfaces.terminal import visible
 from tunesmith.operations import OPERATIONS, execute, was_interrupted, wrap_failure
 from tunesmith.operations.predict import PredictSpec
@@ -96,7 +96,7 @@ def _make_command(operation: Operation) -> Callable:
         common = {name: given.pop(name) for name in COMMON}
         settings = settings_from(operation.spec, given, common["set_"] or [])
         argument = settings_argument(operation.spec, given)
-        where = f"{given[argument]}, command line" if argument else "command line"
+        where = f"{only(given[argument])}, command line" if argument else "command line"
         spec = build_spec(operation.spec, settings, where=where)
         if common["print_spec"]:
             _print_spec(spec, as_json=common["json_"])

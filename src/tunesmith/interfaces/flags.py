@@ -54,7 +54,7 @@ def settings_from(
     values = {key: value for key, value in given.items() if value not in (None, [], ())}
     settings: dict[str, Any] = {}
     if argument := settings_argument(spec, values):
-        settings = _read_settings(Path(values.pop(argument)))
+        settings = _read_settings(Path(only(values.pop(argument))))
     for key, value in values.items():
         set_path(settings, key, list(value) if isinstance(value, tuple) else value)
     for override in overrides:
@@ -73,8 +73,13 @@ def settings_from(
 def settings_argument(spec: type[Spec], given: Mapping[str, Any]) -> str | None:
     """Return the name of the verb's first argument where a settings file stands in its place."""
     first = next((name for name, field in spec.model_fields.items() if is_positional(field)), "")
-    value = given.get(first)
+    value = only(given.get(first))
     return first if isinstance(value, str) and value.endswith(SETTINGS_SUFFIXES) else None
+
+
+def only(value: Any) -> Any:
+    """Return the only item of a list, and anything else as it is."""
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
 
 
 def _read_settings(path: Path) -> dict[str, Any]:

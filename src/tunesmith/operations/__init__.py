@@ -26,11 +26,13 @@ from tunesmith.operations import (
     evaluate,
     export,
     fit,
+    keys,
     plan,
     predict,
     pretrain,
     prompt,
     runs,
+    serve,
     zoo,
 )
 from tunesmith.operations.recording import Cost, record_outcome
@@ -39,7 +41,21 @@ from tunesmith.store.run_folder import LOCK, is_unfinished
 
 OPERATIONS: dict[str, Operation] = {
     module.OPERATION.name: module.OPERATION
-    for module in (check, plan, fit, evaluate, predict, export, pretrain, prompt, zoo, runs, env)
+    for module in (
+        check,
+        plan,
+        fit,
+        evaluate,
+        predict,
+        export,
+        serve,
+        keys,
+        pretrain,
+        prompt,
+        zoo,
+        runs,
+        env,
+    )
 }
 RESUMABLE = (fit.FitSpec, pretrain.PretrainSpec, prompt.PromptSpec)
 """Requests whose runs have a folder of their own and can go on after they were stopped."""

@@ -22,6 +22,7 @@ EXTRAS = {
     "parquet": ("pyarrow",),
     "postgres": ("psycopg",),
     "search": ("optuna",),
+    "serve": ("argon2-cffi", "limits", "prometheus-client", "starlette", "uvicorn"),
     "track": ("tensorboard",),
 }
 

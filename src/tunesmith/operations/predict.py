@@ -218,26 +218,36 @@ def _streamed_inputs(spec: PredictSpec, engine: Engine) -> list[Inputs]:
 
 @contextlib.contextmanager
 def _answering(spec: PredictSpec, session: Session, bundle: Bundle) -> Iterator[tuple[Engine, str]]:
+    """Give what `open_engine` does, the engine one that tells of strangers as `spec` asks."""
+    from tunesmith.runtime.judging import asked_of
+
+    with open_engine(spec, session, bundle) as (engine, name):
+        yield asked_of(engine, spec), name
+
+
+@contextlib.contextmanager
+def open_engine(
+    spec: PredictSpec, session: Session, bundle: Bundle
+) -> Iterator[tuple[Engine, str]]:
     """Give the engine that answers and its name, with the threads that were asked for.
 
     An ONNX engine needs neither torch nor transformers, and imports neither.
     """
     from tunesmith.runtime.choosing import choose_engine
-    from tunesmith.runtime.judging import asked_of
     from tunesmith.runtime.loading import load_engine, load_onnx_engine, with_decoding
 
     choice = choose_engine(bundle, engine=spec.engine, precision=spec.precision, device=spec.device)
     session.emit((Warned if choice.is_second_best else Said)(str(choice)))
     if choice.export is not None:
         engine = load_onnx_engine(bundle, choice.export, threads=spec.threads)
-        yield asked_of(with_decoding(engine, spec.decoding), spec), f"onnx {choice.precision}"
+        yield with_decoding(engine, spec.decoding), f"onnx {choice.precision}"
         return
     from tunesmith.model.device import threads
 
     precision = _computable(choice.precision, session)
     with threads(spec.threads):
         engine = load_engine(bundle, device=session.device, precision=precision)
-        yield asked_of(with_decoding(engine, spec.decoding), spec), f"torch {precision}"
+        yield with_decoding(engine, spec.decoding), f"torch {precision}"
 
 
 def _computable(precision: str, session: Session) -> str:

@@ -40,7 +40,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         raise
 
 
-def write_file(target: Path, content: str | bytes) -> None:
+def write_file(target: Path, content: str | bytes, *, mode: int = 0o644) -> None:
     """Write `target` whole or not at all. Raises `ResourceError` where the disk is full."""
     data = content.encode("utf-8") if isinstance(content, str) else content
     with _translated(target):
@@ -52,7 +52,7 @@ def write_file(target: Path, content: str | bytes) -> None:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
-            fresh.chmod(0o644)
+            fresh.chmod(mode)
             fresh.replace(target)
         except BaseException:
             fresh.unlink(missing_ok=True)

@@ -1,0 +1,188 @@
+"""`tunesmith serve` against FastAPI before `pipeline()`, loaded from a second process, in turn.
+
+Usage: python benchmarks/serve.py [--bundle BUNDLE] [--pairs 5] [--seconds 5] [--clients 1,8,32]
+
+Told are requests a second at p99 of at most 250 ms (the best of the numbers of clients, round by
+round), and what the service adds to the bare runtime at one client, in the median. Without a
+bundle one is tuned on `examples/support`, with an int8 export where parity holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from compare import FEWEST_PAIRS, percentile, pin_processors, spread
+from record import ROOT, tell
+from rivals import named
+
+SLOWEST_SECONDS = 0.250
+STARTING_SECONDS = 300
+BARE_TEXTS = 200
+
+
+@dataclass(frozen=True)
+class Side:
+    """A service under load: where it listens, and how it is asked."""
+
+    name: str
+    port: int
+    path: str
+    field: str
+
+
+def main() -> None:
+    """Load both in turn, and tell."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--pairs", type=int, default=FEWEST_PAIRS)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each load")
+    parser.add_argument("--clients", default="1,8,32")
+    parser.add_argument("--threads", type=int, default=2)
+    wanted = parser.parse_args()
+    pin_processors(wanted.threads)
+    clients = [int(count) for count in wanted.clients.split(",")]
+    texts = _texts()
+    with contextlib.ExitStack() as stack:
+        bundle = wanted.bundle or stack.enter_context(_tuned())
+        engine = _time_bare(bundle, texts, wanted.threads)[0]
+        sides = [stack.enter_context(_ours(bundle)), stack.enter_context(_naive(bundle))]
+        best: dict[str, list[float]] = {side.name: [] for side in sides}
+        added = []
+        for _ in range(wanted.pairs):
+            for side in sides:
+                loads = [_load(side, texts, count, wanted.seconds) for count in clients]
+                kept = [rate for rate, p99, _ in loads if p99 <= SLOWEST_SECONDS]
+                best[side.name].append(max(kept, default=0.0))
+            bare = _time_bare(bundle, texts, wanted.threads)[1]
+            added.append(1000 * (_load(sides[0], texts, 1, wanted.seconds)[2] - bare))
+    for name, rates in best.items():
+        tell("serve", side=name, unit="requests/s at p99 <= 250 ms", **spread(rates).to_json())
+    ours, naive = (best[side.name] for side in sides)
+    if all(naive):
+        ratios = spread([a / b for a, b in zip(ours, naive, strict=True)])
+        tell("serve", measure="times the requests/s", engine=engine, **ratios.to_json())
+    tell("serve", measure="added at one client, p50", unit="ms", **spread(added).to_json())
+
+
+def _texts() -> list[str]:
+    with (ROOT / "examples" / "support" / "test.csv").open(encoding="utf-8", newline="") as stream:
+        return [" ".join(row["text"].split()) for row in csv.DictReader(stream)]
+
+
+@contextlib.contextmanager
+def _tuned() -> Iterator[Path]:
+    import tunesmith  # noqa: PLC0415 (after the processors are chosen)
+    from tunesmith.core.errors import GateError  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder:
+        fitted = tunesmith.fit(
+            ROOT / "examples" / "support", task="classification", out=f"{folder}/run"
+        )
+        try:
+            tunesmith.export(fitted.bundle, precision="int8")
+        except GateError:
+            tunesmith.export(fitted.bundle)
+        yield Path(fitted.bundle)
+
+
+def _time_bare(bundle: Path, texts: list[str], threads: int) -> tuple[str, float]:
+    """Return the engine, and its median seconds for one text without any service."""
+    from tunesmith.operations.predict import PredictSpec, open_engine  # noqa: PLC0415
+    from tunesmith.runtime.engine import answer  # noqa: PLC0415
+    from tunesmith.session import Session  # noqa: PLC0415
+    from tunesmith.store.bundles import read_bundle  # noqa: PLC0415
+
+    spec = PredictSpec(bundle=str(bundle), column={}, threads=threads)
+    with open_engine(spec, Session(), read_bundle(bundle)) as (engine, name):
+        seconds = []
+        for text in texts[:BARE_TEXTS]:
+            started = time.perf_counter()
+            list(answer(engine, [engine.task.inputs_of(text)]))
+            seconds.append(time.perf_counter() - started)
+    return name, statistics.median(seconds)
+
+
+def _load(side: Side, texts: list[str], clients: int, seconds: float) -> tuple[float, float, float]:
+    """Return requests a second, p99 and p50 in seconds, of a load from a process of its own."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "load.py"), str(side.port), side.path]
+    command += [side.field, str(clients), str(seconds)]
+    made = subprocess.run(
+        command, input="\n".join(texts), capture_output=True, text=True, check=True
+    )
+    found = json.loads(made.stdout)
+    values = found["latencies"]
+    return len(values) / found["seconds"], percentile(values, 99), percentile(values, 50)
+
+
+@contextlib.contextmanager
+def _ours(bundle: Path) -> Iterator[Side]:
+    port = _free_port()
+    words = ["serve", str(bundle), "--port", str(port), "--log", os.devnull]
+    words += ["--set", "limits.requests_a_minute=100000000"]
+    with tempfile.TemporaryDirectory() as home:
+        command = [sys.executable, "-m", "tunesmith", *words]
+        with _running(command, {"TUNESMITH_HOME": home}):
+            side = Side("tunesmith", port, "/v1/predict", "row")
+            _wait(side)
+            yield side
+
+
+@contextlib.contextmanager
+def _naive(bundle: Path) -> Iterator[Side]:
+    port = _free_port()
+    command = [sys.executable, "-m", "rivals.naive_service", str(bundle / "model"), str(port)]
+    name = f"{named('fastapi')} before pipeline of {named('transformers')}"
+    paths = [str(ROOT / "benchmarks"), os.environ.get("PYTHONPATH", "")]
+    with _running(command, {"PYTHONPATH": os.pathsep.join(filter(None, paths))}):
+        side = Side(name, port, "/predict", "text")
+        _wait(side)
+        yield side
+
+
+@contextlib.contextmanager
+def _running(command: list[str], more: dict[str, str]) -> Iterator[None]:
+    environment = {**os.environ, **more}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(side: Side) -> None:
+    """Wait until a service answers."""
+    until = time.monotonic() + STARTING_SECONDS
+    while time.monotonic() < until:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            _load(side, ["ready?"], 1, 0.1)
+            return
+        time.sleep(0.5)
+    sys.exit(f"{side.name} did not answer within {STARTING_SECONDS} seconds")
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+if __name__ == "__main__":
+    main()

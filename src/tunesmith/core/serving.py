@@ -1,0 +1,59 @@
+"""What a service grants a request, and how requests are gathered into batches."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tunesmith.core.spec import Part
+
+Scope = Literal["predict", "admin"]
+"""What a key opens: answers and what describes them, or these and the figures of the service."""
+
+
+class ServiceLimits(Part):
+    """Bounds on what a request may cost; what is beyond them is refused before it is computed."""
+
+    body_bytes: int = Field(1_000_000, ge=1_000, le=1_000_000_000)
+    """Bytes of a request's body."""
+
+    rows: int = Field(256, ge=1, le=100_000)
+    """Rows of a request."""
+
+    characters: int = Field(50_000, ge=1)
+    """Characters of a row, all its texts together."""
+
+    requests_a_minute: int = Field(6_000, ge=1)
+    """Requests in any sixty seconds of a key, or of an address where no key was made."""
+
+    failed_keys_a_minute: int = Field(30, ge=1)
+    """Keys an address may get wrong in any sixty seconds."""
+
+    connections: int = Field(1_000, ge=1)
+    """Connections that stand open at once."""
+
+    queue_requests: int = Field(512, ge=1)
+    """Requests that wait for an answer at once; one more is sent away with 503."""
+
+    queue_rows: int = Field(8_192, ge=1)
+    """Rows that wait for an answer at once."""
+
+    deadline_ms: int = Field(10_000, ge=1)
+    """Milliseconds from a request's last byte to its answer; later it gets 504, uncomputed."""
+
+    read_ms: int = Field(10_000, ge=1)
+    """Milliseconds that a client may take to send a head, and again to send a body."""
+
+
+class BatchRecipe(Part):
+    """How requests that wait are gathered into one batch. An idle worker never waits for more."""
+
+    tokens: int = Field(4_096, ge=1)
+    """Tokens of a batch, guessed from the texts' bytes; a larger request stands alone."""
+
+    bound_ms: int = Field(50, ge=1)
+    """Milliseconds that a batch may take to compute, at the speed measured so far."""
+
+    stuck_ms: int = Field(120_000, ge=1)
+    """Milliseconds after which a batch is given up, and the worker that holds it replaced."""

@@ -1,0 +1,251 @@
+"""serve: bundles behind HTTP, with keys, limits and figures."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from tunesmith.core.data_spec import OptionalPathText
+from tunesmith.core.errors import GateError, SpecError
+from tunesmith.core.events import Said, Warned
+from tunesmith.core.operation import Operation
+from tunesmith.core.reliability import Demands
+from tunesmith.core.serving import BatchRecipe, ServiceLimits
+
+if TYPE_CHECKING:
+    from tunesmith.session import Session
+    from tunesmith.stages.serve.service import Served, Service, Settings
+
+WORKER = "tunesmith.operations.serving"
+"""The module that a worker process runs."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+DEFAULT_NAME = "default"
+"""What the only model is called where it was given no name."""
+
+
+def _read_bundles(value: Any) -> Any:
+    """Take one bundle as a list of one, and paths as texts."""
+    if isinstance(value, str | PurePath):
+        value = (value,)
+    if isinstance(value, list | tuple):
+        return tuple(str(item) if isinstance(item, PurePath) else item for item in value)
+    return value
+
+
+Bundles = Annotated[tuple[str, ...], BeforeValidator(_read_bundles), Field(min_length=1)]
+
+
+class ServeSpec(Demands):
+    """Answer requests over HTTP with one or more bundles."""
+
+    bundles: Bundles = Field(json_schema_extra={"positional": True})
+    """The bundles to answer with, `NAME=PATH` each; the name may be left out where there is one."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; others than this machine's own need a key."""
+
+    port: int = Field(8000, ge=0, le=65_535)
+    """Port to listen on; 0 takes one that is free."""
+
+    admin_port: int | None = Field(None, ge=0, le=65_535)
+    """Port of this machine for figures, which are at no other then; none gives them beside the
+    answers, to keys of the scope `admin`."""
+
+    workers: int = Field(1, ge=1, le=256)
+    """Processes that compute, each with all models."""
+
+    threads: int | None = Field(None, ge=1)
+    """Threads a worker; none shares the cores among the workers."""
+
+    engine: Literal["auto", "torch", "onnx"] = "auto"
+    """What computes: auto takes a usable ONNX export of the bundle, else torch."""
+
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
+    """Number format: auto is that of the export (int8 before fp32), and fp32 in torch."""
+
+    device: str = "auto"
+    """Device that computes: auto, cpu, cuda, cuda:1."""
+
+    cache: int = Field(0, ge=0)
+    """Answers a worker keeps for inputs that come again (fp32 only); 0 keeps none."""
+
+    keys: OptionalPathText = None
+    """The file of the keys; none takes `keys.json` of the workspace."""
+
+    rate_store: str = "memory://"
+    """Where requests are counted; redis://HOST:PORT shares the counts among services."""
+
+    certfile: OptionalPathText = None
+    """Certificate for HTTPS, in PEM."""
+
+    keyfile: OptionalPathText = None
+    """Key of the certificate, in PEM."""
+
+    log: OptionalPathText = None
+    """File for the log, one JSON object a line; none writes it to standard error."""
+
+    check: bool = False
+    """Load the models, replay their canary rows by the path of requests, and stop."""
+
+    limits: ServiceLimits = ServiceLimits()
+    """What a request may cost."""
+
+    batch: BatchRecipe = BatchRecipe()
+    """How requests that wait are gathered."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeResult:
+    """What was served: the models with versions and engines, and how many requests fared how."""
+
+    models: tuple[dict[str, Any], ...]
+    answered: int
+    refused: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON-ready fields."""
+        return {
+            "models": list(self.models),
+            "answered": self.answered,
+            "refused": self.refused,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def run(spec: ServeSpec, session: Session) -> ServeResult:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Raises `SpecError` for bundles that cannot stand side by side or an open service on a network,
+    `GateError` where `check` finds other answers than those on record.
+    """
+    from tunesmith.operations.extras import needing
+
+    with needing("serve", "to serve"):
+        from tunesmith.stages.serve.keys import Gatekeeper
+        from tunesmith.stages.serve.logs import open_log
+        from tunesmith.stages.serve.rates import Rates
+        from tunesmith.stages.serve.server import Address, check_service, run_service
+        from tunesmith.stages.serve.service import Service
+    from tunesmith.operations.keys import key_path
+    from tunesmith.store.keys import KeyFile
+
+    started = time.perf_counter()
+    settings = _settings(spec)
+    gatekeeper = Gatekeeper(KeyFile(key_path(spec.keys, session)))
+    rates = Rates(spec.limits, spec.rate_store)
+    with open_log(spec.log) as log:
+        service = Service(settings, gatekeeper=gatekeeper, rates=rates, log=log)
+        if spec.check:
+            check_service(service)
+            if service.problem:
+                raise GateError(
+                    f"the service must be ready; {service.problem}",
+                    hint="copy the bundle again from where it was made, or tune again",
+                )
+        else:
+            _say_who_may_ask(spec, session, is_open=gatekeeper.is_open)
+            address = Address(spec.host, spec.port, spec.admin_port, spec.certfile, spec.keyfile)
+            run_service(service, address, on_listening=lambda url: session.emit(Said(url)))
+    return _result(service, time.perf_counter() - started)
+
+
+def _settings(spec: ServeSpec) -> Settings:
+    from tunesmith.operations import OPERATIONS
+    from tunesmith.runtime.onnx_model import core_count
+    from tunesmith.stages.serve.server import LOOPBACK_NAMES
+    from tunesmith.stages.serve.service import Settings
+
+    models = tuple(_read_served(spec.bundles))
+    threads = spec.threads or max(1, core_count() // spec.workers)
+    own = {name: getattr(spec, name) for name in ("workers", "engine", "precision", "device")}
+    return Settings(
+        models=models,
+        limits=spec.limits,
+        batch=spec.batch,
+        demands=Demands(**{name: getattr(spec, name) for name in Demands.model_fields}),
+        worker=WORKER,
+        worker_settings={
+            **own,
+            "threads": threads,
+            "cache": spec.cache,
+            "stuck_seconds": spec.batch.stuck_ms / 1000,
+            "models": {served.name: str(served.bundle.path) for served in models},
+            "versions": {str(served.bundle.path): served.version for served in models},
+        },
+        operations=tuple(
+            {
+                "name": row.name,
+                "summary": row.summary,
+                "schema": row.spec.model_json_schema(),
+            }
+            for row in OPERATIONS.values()
+        ),
+        is_admin_apart=spec.admin_port is not None,
+        only_hosts=LOOPBACK_NAMES,
+    )
+
+
+def _read_served(bundles: Iterable[str]) -> Iterable[Served]:
+    """Yield each bundle under its name. Raises `SpecError` where names are not fit or not apart."""
+    from tunesmith.stages.serve.service import Served
+    from tunesmith.store.bundles import read_bundle
+
+    named = [_split_name(item) for item in bundles]
+    names = [name for name, _ in named]
+    problems = [
+        f"the name of a model must be letters, digits, dots and dashes; got {name!r}"
+        for name in names
+        if not NAME.fullmatch(name)
+    ]
+    if len(set(names)) < len(names):
+        problems.append("each of several bundles must have a name of its own")
+    if problems:
+        raise SpecError(problems, hint="tunesmith serve one=runs/x/bundle two=runs/y/bundle")
+    for name, path in named:
+        yield Served(name, read_bundle(path))
+
+
+def _split_name(item: str) -> tuple[str, str]:
+    name, equals, path = item.partition("=")
+    return (name, path) if equals and "/" not in name else (DEFAULT_NAME, item)
+
+
+def _say_who_may_ask(spec: ServeSpec, session: Session, *, is_open: bool) -> None:
+    from tunesmith.stages.serve.server import is_loopback
+
+    if not is_open:
+        return
+    if not is_loopback(spec.host):
+        raise SpecError(
+            f"`host` must be this machine's own address where no key was made; got {spec.host}",
+            hint="tunesmith keys add NAME",
+        )
+    session.emit(
+        Warned("no key was made: everybody on this machine may ask, and nobody from elsewhere")
+    )
+
+
+def _result(service: Service, seconds: float) -> ServeResult:
+    models = tuple(
+        {
+            "model": served.name,
+            "version": served.version,
+            "task": served.bundle.task.kind,
+            "engine": service.pool.models.get(served.name, {}).get("engine", ""),
+        }
+        for served in service.models.values()
+    )
+    return ServeResult(models, service.answered, service.refused, seconds)
+
+
+OPERATION = Operation(
+    "serve", "Answer requests over HTTP with one or more bundles.", ServeSpec, ServeResult, run
+)

@@ -1,0 +1,183 @@
+"""The process that computes for `serve`: it answers batches by the very functions of `predict`.
+
+    python -m tunesmith.operations.serving NUMBER
+
+`NUMBER` is the open socket on which the service says what to load and what to answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.answers import Answer
+from tunesmith.core.errors import TunesmithError
+from tunesmith.core.examples import Inputs
+from tunesmith.core.reliability import Demands
+from tunesmith.operations.predict import PredictSpec, open_engine
+from tunesmith.runtime.caching import AnswerCache, answer_cached
+from tunesmith.runtime.canary import CanaryRow, read_canary
+from tunesmith.runtime.engine import Engine, make_answer
+from tunesmith.runtime.judging import Judge, asked_of, make_judge
+from tunesmith.session import Session
+from tunesmith.stages.serve.canary import LARGEST_DIFFERENCE
+from tunesmith.stages.serve.channel import ChannelClosedError, receive, send
+from tunesmith.stages.serve.worker import Answered, Order, Reply, open_channel, work
+from tunesmith.store.bundles import Bundle, read_bundle
+from tunesmith.tasks.structured import read_inputs
+
+LOGIT_STEP = 1e-4
+"""Of a logit: the record has five decimals, and processors add up in different orders."""
+
+KEPT_DEMANDS = 64
+"""Different things asked of answers that are kept ready: each looks at all validation rows once."""
+
+CHUNK_ENTRIES = PredictSpec.model_fields["cache"].default
+
+
+class BundleAnswerer:
+    """Answers with one bundle. Requests are computed together only where that changes no answer.
+
+    In fp32 what shares a batch does not matter. In int8 and bf16 it does, a little: there each
+    request is computed by itself, and so as `predict` computes the same rows.
+    """
+
+    def __init__(self, engine: Engine, name: str, bundle: Bundle, *, cache: int) -> None:
+        """Answer with an engine that stays open."""
+        self._engine = engine
+        self._name = name
+        self._bundle = bundle
+        self._cache = AnswerCache(cache)
+        self._entries = cache
+        self._prepared = lru_cache(KEPT_DEMANDS)(self._prepare)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether what shares a batch leaves an answer as it is."""
+        return self._engine.precision == "fp32"
+
+    def facts(self) -> dict[str, Any]:
+        """Return the engine's name, and the canary rows with the answers on record."""
+        engine = self._engine
+        rows = [
+            {"row": engine.task.input_fields(row.inputs), **_right_answers(engine, row)}
+            for row in read_canary(self._bundle.path / "canary.jsonl", engine.task)
+        ]
+        return {"engine": self._name, "is_exact": self.is_exact, "canary": rows}
+
+    def answer(self, orders: Sequence[Order]) -> Iterator[Reply]:
+        """Yield the reply to each request, in order."""
+        if not self.is_exact:
+            for order in orders:
+                yield from self._together([order])
+            return
+        yield from self._together(orders)
+
+    def _together(self, orders: Sequence[Order]) -> list[Reply]:
+        """Return the replies to requests whose rows are computed at once, by engine."""
+        replies: dict[int, Reply] = {}
+        waiting: dict[bool, list[tuple[int, list[Inputs], Judge, bool]]] = {}
+        for place, order in enumerate(orders):
+            demands = dict(order["demands"])
+            all_scores = demands.pop("all_scores")
+            try:
+                asked = Demands(**demands)
+                judge = self._prepared(asked)[1]
+                inputs = [read_inputs(self._engine.task, row) for row in order["rows"]]
+            except TunesmithError as error:
+                replies[place] = error
+            else:
+                waiting.setdefault(asked.outside, []).append((place, inputs, judge, all_scores))
+        for outside, group in waiting.items():
+            engine = self._prepared(Demands(outside=outside))[0]
+            answers = iter(self._answers(engine, [item for _, own, *_ in group for item in own]))
+            for place, own, judge, all_scores in group:
+                told = [_fields(next(answers), judge, all_scores=all_scores) for _ in own]
+                replies[place] = Answered(told, judge.sets.warnings if judge.sets else ())
+        return [replies[place] for place in range(len(orders))]
+
+    def _answers(self, engine: Engine, inputs: list[Inputs]) -> list[Answer]:
+        is_shared = self.is_exact and self._entries
+        cache = self._cache if is_shared else AnswerCache(CHUNK_ENTRIES)
+        return list(answer_cached(engine, inputs, cache))
+
+    def _prepare(self, demands: Demands) -> tuple[Engine, Judge]:
+        engine = asked_of(self._engine, demands)
+        return engine, make_judge(demands, engine.task, engine.reliability)
+
+
+def _right_answers(engine: Engine, row: CanaryRow) -> dict[str, Any]:
+    """Return `expected`, the answers that a canary row may have, and the `tolerance` of a number.
+
+    Those are what the logits on record mean, and logits that differ by less than the record and
+    another processor may: a calibrating curve can be so steep that this shows.
+    """
+    recorded = make_answer(engine, row.logits, row.inputs)
+    answers, spread = {_decided(recorded): recorded}, 0.0
+    if engine.reliability.calibrator is not None and row.logits.ndim == 1:
+        for moved in _moved(row.logits):
+            other = make_answer(engine, moved, row.inputs)
+            answers.setdefault(_decided(other), other)
+            spread = max(spread, *np.abs(_probabilities(other) - _probabilities(recorded)))
+    return {
+        "expected": [each.to_json(all_scores=True) for each in answers.values()],
+        "tolerance": LARGEST_DIFFERENCE + float(spread),
+    }
+
+
+def _moved(logits: NDArray) -> Iterator[NDArray]:
+    """Yield logits (C,) with all, or one of the two largest, a little higher or lower."""
+    for places in (slice(None), *np.argsort(-logits)[:2]):
+        for step in (-LOGIT_STEP, LOGIT_STEP):
+            moved = logits.copy()
+            moved[places] += step
+            yield moved
+
+
+def _probabilities(answer: Any) -> NDArray:
+    return np.array(list(answer.scores.values()))
+
+
+def _decided(answer: Any) -> Any:
+    return getattr(answer, "label", None) or getattr(answer, "labels", None)
+
+
+def _fields(reply: Answer, judge: Judge, *, all_scores: bool) -> dict[str, Any]:
+    """Return an answer as `predict` gives it, and always whether it abstains."""
+    return {**reply.to_json(all_scores=all_scores), "abstained": False, **judge.fields(reply)}
+
+
+def main(number: int) -> None:
+    """Load what the service says, and answer until it is gone."""
+    channel = open_channel(number)
+    settings = receive(channel)
+    with contextlib.ExitStack() as stack:
+        try:
+            models = {
+                name: _open(stack, path, settings) for name, path in settings["models"].items()
+            }
+        except TunesmithError as error:
+            send(channel, {"problem": str(error).replace("\n", " ")})
+            return
+        work(channel, models)
+
+
+def _open(stack: contextlib.ExitStack, path: str, settings: dict[str, Any]) -> BundleAnswerer:
+    names = ("engine", "precision", "threads", "device")
+    spec = PredictSpec(bundle=path, column={}, **{name: settings[name] for name in names})
+    bundle = read_bundle(path)
+    if bundle.fingerprint != settings["versions"][path]:
+        raise TunesmithError(f"the bundle must be the one the service began with ({path})")
+    engine, name = stack.enter_context(open_engine(spec, Session(device=spec.device), bundle))
+    return BundleAnswerer(engine, name, bundle, cache=settings["cache"])
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(ChannelClosedError, KeyboardInterrupt):
+        main(int(sys.argv[1]))

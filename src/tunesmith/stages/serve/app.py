@@ -1,0 +1,307 @@
+"""HTTP: the routes, and how a request for answers is read and answered.
+
+What happens to every request, whatever its route, is the gate's affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp
+
+from tunesmith.core.serving import Scope
+from tunesmith.stages.serve.gate import JSON, REPLAY, Gate, Passage
+from tunesmith.stages.serve.keys import ANYBODY, Caller, is_refused_key, require_scope
+from tunesmith.stages.serve.metrics import CONTENT_TYPE
+from tunesmith.stages.serve.openapi import describe_api
+from tunesmith.stages.serve.pages import read_page
+from tunesmith.stages.serve.problems import Refusal, json_bytes, reason_of
+from tunesmith.stages.serve.requests import read_json, read_request, read_rows
+from tunesmith.stages.serve.service import Replayed, Served, Service
+
+
+def make_app(service: Service) -> ASGIApp:
+    """Return what answers at the port that clients know."""
+    routes = [
+        *_health_routes(service),
+        Route("/v1/predict", _predict(service), methods=["POST"]),
+        Route("/v1/models", _models(service), methods=["GET"]),
+        Route("/v1/operations", _operations(service), methods=["GET"]),
+        Route("/openapi.json", _openapi(service), methods=["GET"]),
+        *(Route(path, _page(path), methods=["GET"]) for path in ("/docs", "/docs.js", "/docs.css")),
+    ]
+    if not service.settings.is_admin_apart:
+        routes.append(Route("/metrics", _metrics(service, scope="admin"), methods=["GET"]))
+    return Gate(service, Router(routes, redirect_slashes=False))
+
+
+def make_admin_app(service: Service) -> ASGIApp:
+    """Return what answers at the port that only operators reach; it asks for no key."""
+    routes = [*_health_routes(service), Route("/metrics", _metrics(service), methods=["GET"])]
+    return Gate(service, Router(routes, redirect_slashes=False))
+
+
+async def replay_canary(service: Service, app: ASGIApp, served: Served) -> Replayed:
+    """Return a model's canary rows with the answers to them, asked of `app` as a client asks.
+
+    Rows beyond the limits of a request are left out. Raises `Refusal` where others are refused.
+    """
+    facts = service.pool.models[served.name]
+    limits = service.settings.limits
+    most = min(limits.rows, REPLAYED_ROWS) if facts["is_exact"] else limits.rows
+    kept = []
+    for row in facts["canary"]:
+        size = len(json_bytes(row["row"]))
+        if size <= min(limits.characters, limits.body_bytes - LARGEST_FRAME):
+            kept.append((row, size))
+    answers: list[dict[str, Any]] = []
+    while len(answers) < len(kept):
+        rows: list[dict[str, Any]] = []
+        bytes_left = limits.body_bytes - LARGEST_FRAME
+        for row, size in kept[len(answers) : len(answers) + most]:
+            bytes_left -= size + 1
+            if bytes_left < 0 and rows:
+                break
+            rows.append(row["row"])
+        fields = {"model": served.name, "rows": rows, "all_scores": True, **_NO_DEMANDS}
+        answers += (await _ask(app, json_bytes(fields)))["answers"]
+    return Replayed([row for row, _ in kept], answers)
+
+
+REPLAYED_ROWS = 32
+"""Canary rows of one request: few, so that a slow machine answers in time. Where answers depend on
+what shares a batch they are as many as a request may have, as when the export was judged."""
+
+LARGEST_FRAME = 800
+"""Bytes around the rows of a replayed request."""
+
+
+_NO_DEMANDS: dict[str, Any] = {
+    "coverage": None,
+    "abstain_at": None,
+    "abstain_below": None,
+    "outside": False,
+}
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _named(path: str, endpoint: Endpoint) -> Endpoint:
+    """Return the endpoint with the path that metrics and log call it by."""
+    endpoint.route = path  # type: ignore[attr-defined]
+    return endpoint
+
+
+def _json(fields: Any, status: int = 200) -> Response:
+    return Response(json_bytes(fields), status, media_type=JSON)
+
+
+async def _admit(service: Service, request: Request, scope: Scope) -> Caller:
+    """Return who asks. Raises `Refusal` where he may not, or asks too often."""
+    passage: Passage = request.scope["passage"]
+    if REPLAY in request.scope:
+        return ANYBODY
+    address = request.client.host if request.client else ""
+    try:
+        if not service.gatekeeper.is_open:
+            await service.rates.check_failures(address)
+        caller = await service.gatekeeper.recognise(request.headers)
+    except Refusal as error:
+        if is_refused_key(error):
+            await service.rates.count_failure(address)
+        raise
+    passage.caller = caller
+    require_scope(caller, scope)
+    await service.rates.count(caller.id or address)
+    return caller
+
+
+async def _read_body(service: Service, request: Request) -> bytes:
+    """Return the body of a request. Raises `Refusal`: 408, 413 or 415."""
+    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    is_utf8 = charset in ("", "charset=utf-8", "charset=utf8")
+    if kind.strip().lower() != JSON or not is_utf8 or "content-encoding" in request.headers:
+        raise Refusal(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "the body must be plain JSON in UTF-8",
+            hint=f"Content-Type: {JSON}",
+        )
+    most = service.settings.limits.body_bytes
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > most:
+        raise _too_large(most)
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(service.settings.limits.read_ms / 1000):
+            async for part in request.stream():
+                size += len(part)
+                if size > most:
+                    raise _too_large(most)
+                parts.append(part)
+    except TimeoutError:
+        raise Refusal(
+            HTTPStatus.REQUEST_TIMEOUT,
+            f"a body must be sent within {service.settings.limits.read_ms / 1000:g} seconds",
+            hint="send it faster, or in parts",
+            headers={"connection": "close"},
+        ) from None
+    return b"".join(parts)
+
+
+def _too_large(most: int) -> Refusal:
+    return Refusal(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"a body must have at most {most:,} bytes; it has more",
+        hint="send several requests",
+        headers={"connection": "close"},
+    )
+
+
+def _predict(service: Service) -> Endpoint:
+    async def predict(request: Request) -> Response:
+        await _admit(service, request, "predict")
+        if REPLAY not in request.scope:
+            service.require_ready()
+        fields = read_json(await _read_body(service, request))
+        asked_for = read_request(fields, defaults=service.settings.demands)
+        served = service.find_model(asked_for.model)
+        asked = read_rows(asked_for, served.bundle.task, limits=service.settings.limits)
+        passage: Passage = request.scope["passage"]
+        passage.facts = {"model": served.name, "rows": len(asked.rows), "tokens": asked.tokens}
+        reply = await service.answer(served, asked_for, asked, _until_gone(request))
+        if REPLAY not in request.scope:
+            service.answered += 1
+            service.metrics.note_answers(served.name, served.version, reply.answers)
+        return _json(
+            {
+                "request_id": passage.request_id,
+                "model": served.name,
+                "version": served.version,
+                "engine": service.pool.models[served.name]["engine"],
+                "answers": reply.answers,
+                "warnings": reply.warnings,
+            }
+        )
+
+    return _named("/v1/predict", predict)
+
+
+async def _until_gone(request: Request) -> None:
+    """Wait until the client hangs up."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _models(service: Service) -> Endpoint:
+    async def models(request: Request) -> Response:
+        await _admit(service, request, "predict")
+        return _json({"models": [_describe(service, served) for served in service.models.values()]})
+
+    return _named("/v1/models", models)
+
+
+def _describe(service: Service, served: Served) -> dict[str, Any]:
+    task = served.bundle.task
+    facts = service.pool.models.get(served.name, {})
+    return {
+        "model": served.name,
+        "version": served.version,
+        "task": task.kind,
+        "labels": list(task.labels),
+        "roles": list(task.input_roles),
+        "engine": facts.get("engine", ""),
+    }
+
+
+def _operations(service: Service) -> Endpoint:
+    async def operations(request: Request) -> Response:
+        await _admit(service, request, "predict")
+        return _json({"operations": list(service.settings.operations)})
+
+    return _named("/v1/operations", operations)
+
+
+def _openapi(service: Service) -> Endpoint:
+    async def openapi(request: Request) -> Response:  # noqa: ARG001
+        return _json(describe_api(service))
+
+    return _named("/openapi.json", openapi)
+
+
+def _page(path: str) -> Endpoint:
+    content, kind = read_page(path)
+
+    async def page(request: Request) -> Response:  # noqa: ARG001
+        return Response(content, media_type=kind)
+
+    return _named(path, page)
+
+
+def _health_routes(service: Service) -> list[Route]:
+    async def healthz(request: Request) -> Response:  # noqa: ARG001
+        return _json({"status": "alive"})
+
+    async def readyz(request: Request) -> Response:  # noqa: ARG001
+        service.metrics.ready.set(service.is_ready)
+        if service.is_ready:
+            return _json({"status": "ready", "reasons": []})
+        fields = {"status": service.state, "reasons": service.reasons}
+        return _json(fields, HTTPStatus.SERVICE_UNAVAILABLE)
+
+    return [
+        Route("/healthz", _named("/healthz", healthz), methods=["GET"]),
+        Route("/readyz", _named("/readyz", readyz), methods=["GET"]),
+    ]
+
+
+def _metrics(service: Service, *, scope: Scope | None = None) -> Endpoint:
+    async def metrics(request: Request) -> Response:
+        if scope is not None:
+            await _admit(service, request, scope)
+        service.metrics.ready.set(service.is_ready)
+        return Response(service.metrics.show(), media_type=CONTENT_TYPE)
+
+    return _named("/metrics", metrics)
+
+
+async def _ask(app: ASGIApp, body: bytes) -> dict[str, Any]:
+    """Return what `app` answers to a body sent to `/v1/predict`, without a connection."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+    sent: list[Any] = []
+    forever: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    async def receive() -> Any:
+        return messages.pop() if messages else await forever
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/predict",
+        "raw_path": b"/v1/predict",
+        "query_string": b"",
+        "headers": [(b"content-type", JSON.encode())],
+        "scheme": "http",
+        "client": None,
+        "server": None,
+        "root_path": "",
+        "http_version": "1.1",
+        REPLAY: True,
+    }
+    await app(scope, receive, send)
+    fields = json.loads(b"".join(part.get("body", b"") for part in sent[1:]))
+    if sent[0]["status"] != HTTPStatus.OK:
+        status = HTTPStatus(sent[0]["status"])
+        raise Refusal(status, [f"a canary row was refused: {reason_of(status)}"])
+    return fields

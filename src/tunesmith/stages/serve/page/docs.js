@@ -1,0 +1,140 @@
+"use strict";
+
+const WORDS = {
+  en: {
+    try: "Ask a model", key: "Key, where the service asks for one", body: "Body of POST /v1/predict",
+    send: "Send", paths: "Paths", shapes: "Fields", ready: "The service is ready.",
+    waiting: "The service is not ready: ", status: "status", meaning: "meaning", field: "field",
+    kind: "kind", failed: "No answer: ",
+  },
+  "zh-CN": {
+    try: "向模型提问", key: "密钥（服务要求时填写）", body: "POST /v1/predict 的请求体",
+    send: "发送", paths: "路径", shapes: "字段", ready: "服务已就绪。",
+    waiting: "服务尚未就绪：", status: "状态码", meaning: "含义", field: "字段",
+    kind: "类型", failed: "没有得到回答：",
+  },
+};
+const MEANINGS = {
+  "Answer rows.": "回答若干行。", "The models that answer.": "正在提供服务的模型。",
+  "Every operation of Tunesmith with its settings.": "Tunesmith 的全部操作及其设置。",
+  "Whether the process is alive.": "进程是否存活。",
+  "Whether requests are answered; 503 says why not.": "是否可以回答请求；503 会说明原因。",
+  "This document.": "本文档。", "The page that shows this document.": "展示本文档的页面。",
+  "Figures for Prometheus; needs the scope `admin`.": "供 Prometheus 读取的指标；需要 `admin` 权限。",
+  "The answer.": "回答。", "A page.": "页面。", "Figures.": "指标。", "It is not ready.": "尚未就绪。",
+  "The body is no JSON, or the request no HTTP.": "请求体不是 JSON，或请求不是 HTTP。",
+  "No key, or one that is wrong, expired or revoked.": "没有密钥，或密钥错误、过期、已吊销。",
+  "The key does not open this.": "该密钥没有此权限。",
+  "There is no such path or model.": "没有这个路径或模型。",
+  "The path has other methods.": "该路径使用其他方法。",
+  "Head or body came too slowly.": "请求头或请求体发送太慢。",
+  "The model cannot meet what is asked of its answers.": "模型无法满足对回答的要求。",
+  "The body has too many bytes.": "请求体的字节过多。",
+  "The body is not sent as JSON.": "请求体没有以 JSON 发送。",
+  "`Host` names another machine than this one.": "`Host` 指向另一台机器。",
+  "A field or a row is not what it must be, or there are too many.": "某个字段或某一行不符合要求，或数量过多。",
+  "Too many requests.": "请求过多。", "Something failed in the service.": "服务内部出错。",
+  "Not ready, or the queue is full.": "尚未就绪，或队列已满。",
+  "The answer took too long.": "回答用时过长。",
+};
+
+let language = new URLSearchParams(location.search).get("lang") || "en";
+let api = null;
+let health = null;
+
+const word = (name) => WORDS[language][name];
+const said = (text) => (language === "zh-CN" && MEANINGS[text]) || text;
+
+function make(tag, text, parent, kind) {
+  const made = document.createElement(tag);
+  if (text) made.textContent = text;
+  if (kind) made.className = kind;
+  if (parent) parent.append(made);
+  return made;
+}
+
+function table(heads, rows, parent) {
+  const made = make("table", "", parent);
+  const top = make("tr", "", make("thead", "", made));
+  heads.forEach((head) => (make("th", head, top).scope = "col"));
+  const inner = make("tbody", "", made);
+  rows.forEach((cells) => {
+    const line = make("tr", "", inner);
+    cells.forEach((cell) => make("td", cell, line));
+  });
+}
+
+function kindOf(schema) {
+  if (!schema) return "";
+  if (schema.$ref) return schema.$ref.split("/").pop();
+  if (schema.enum) return schema.enum.map((each) => JSON.stringify(each)).join(" | ");
+  if (schema.anyOf) return schema.anyOf.map(kindOf).join(" | ");
+  if (schema.type === "array") return `[${kindOf(schema.items)}]`;
+  if (schema.properties && !schema.title) return `{${Object.keys(schema.properties).join(", ")}}`;
+  return [].concat(schema.type || "").join(" | ");
+}
+
+function showPaths() {
+  const place = document.getElementById("paths");
+  place.replaceChildren();
+  Object.entries(api.paths).forEach(([path, methods]) =>
+    Object.entries(methods).forEach(([method, row]) => {
+      const box = make("details", "", place);
+      const head = make("summary", "", box);
+      make("span", method.toUpperCase(), head, "method");
+      make("code", path, head);
+      make("span", ` ${said(row.summary)}`, head);
+      const rows = Object.entries(row.responses).map(([code, each]) => [code, said(each.description)]);
+      table([word("status"), word("meaning")], rows, box);
+    }));
+}
+
+function showShapes() {
+  const place = document.getElementById("shapes");
+  place.replaceChildren();
+  Object.entries(api.components.schemas).forEach(([name, schema]) => {
+    const box = make("details", "", place);
+    make("summary", name, box);
+    const rows = Object.entries(schema.properties || {}).map(([field, each]) =>
+      [field, kindOf(each), each.description || ""]);
+    table([word("field"), word("kind"), word("meaning")], rows, box);
+  });
+}
+
+function show() {
+  document.documentElement.lang = language;
+  document.querySelectorAll("[data-word]").forEach((each) => (each.textContent = word(each.dataset.word)));
+  document.querySelectorAll("[data-language]").forEach((each) =>
+    each.setAttribute("aria-pressed", String(each.dataset.language === language)));
+  const state = document.getElementById("state");
+  if (health) state.textContent = health.status === "ready" ? word("ready") : word("waiting") + health.reasons.join("; ");
+  if (api) { showPaths(); showShapes(); }
+}
+
+async function send() {
+  const reply = document.getElementById("reply");
+  const key = document.getElementById("key").value.trim();
+  const headers = { "Content-Type": "application/json" };
+  if (key) headers.Authorization = `Bearer ${key}`;
+  try {
+    const answer = await fetch("/v1/predict", { method: "POST", headers, body: document.getElementById("body").value });
+    reply.textContent = `${answer.status}\n${JSON.stringify(await answer.json(), null, 1)}`;
+  } catch (error) {
+    reply.textContent = word("failed") + error.message;
+  }
+}
+
+async function start() {
+  if (!WORDS[language]) language = "en";
+  document.querySelectorAll("[data-language]").forEach((each) =>
+    each.addEventListener("click", () => { language = each.dataset.language; show(); }));
+  document.getElementById("send").addEventListener("click", send);
+  show();
+  health = await (await fetch("/readyz")).json();
+  api = await (await fetch("/openapi.json")).json();
+  const content = api.paths["/v1/predict"].post.requestBody.content["application/json"];
+  document.getElementById("body").value = JSON.stringify(content.example, null, 1);
+  show();
+}
+
+start();

@@ -1,0 +1,144 @@
+"""A service in a process of its own, on loopback and a free port, that ends with its test."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tunesmith
+from tunesmith.session import Session
+from tunesmith.store.workspace import Workspace
+
+STARTING_SECONDS = 180
+FREE = ("--set", "limits.requests_a_minute=1000000")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back over HTTP."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def fields(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass
+class Running:
+    """A service that runs: its process, its ports, and its log."""
+
+    process: subprocess.Popen
+    log: Path
+    home: Path
+    port: int = 0
+    admin_port: int | None = None
+
+    def events(self, name: str = "") -> list[dict[str, Any]]:
+        """Return the lines of the log, or those of one event."""
+        if not self.log.exists():
+            return []
+        lines = [json.loads(line) for line in self.log.read_text("utf-8").splitlines()]
+        return [line for line in lines if name in ("", line["event"])]
+
+    def wait_for(self, name: str, count: int = 1) -> dict[str, Any]:
+        """Wait until an event was logged so often, and return the last."""
+        until = time.monotonic() + STARTING_SECONDS
+        while time.monotonic() < until:
+            if len(found := self.events(name)) >= count:
+                return found[-1]
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"no {name} in {self.events()}, status {self.process.poll()}")
+
+    def ask(
+        self,
+        path: str = "/v1/predict",
+        body: Any = None,
+        *,
+        method: str = "",
+        headers: dict[str, str] | None = None,
+        port: int | None = None,
+    ) -> Reply:
+        """Send one request; a body that is no bytes goes as JSON."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=60)
+        with contextlib.closing(connection):
+            data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+            given = {} if data is None else {"Content-Type": "application/json"}
+            verb = method or ("GET" if data is None else "POST")
+            connection.request(verb, path, data, {**given, **(headers or {})})
+            reply = connection.getresponse()
+            return Reply(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
+
+    @property
+    def worker(self) -> int:
+        """The process that computes."""
+        return self.events("worker_ready")[-1]["process"]
+
+    def stop(self) -> int:
+        """End it as an operator does, and return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait(10)
+
+
+@contextlib.contextmanager
+def running(folder: Path, *words: str, event: str = "ready") -> Iterator[Running]:
+    """Start a service and wait for an event of its log."""
+    log, home = folder / "service.log", folder / "home"
+    command = [sys.executable, "-m", "tunesmith", "serve", *words, "--port", "0", "--log", str(log)]
+    environment = {**os.environ, "TUNESMITH_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    with (folder / "words").open("w") as stream:
+        process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream)
+    service = Running(process, log, home)
+    try:
+        found = service.wait_for("listening")
+        service.port, service.admin_port = found["port"], found["admin_port"]
+        service.wait_for(event)
+        yield service
+    finally:
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory, tiny_model, tiny_rows) -> Path:
+    """Return a bundle with an fp32 export: its workers start without torch."""
+    folder = tmp_path_factory.mktemp("served")
+    session = Session(workspace=Workspace(folder / "home"))
+    fitted = tunesmith.fit(
+        tiny_rows,
+        task="classification",
+        model=tiny_model,
+        method="probe",
+        out=folder / "run",
+        session=session,
+    )
+    tunesmith.export(fitted.bundle, session=session)
+    return Path(fitted.bundle)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, bundle) -> Iterator[Running]:
+    """Give a service without keys, one for all tests of a module."""
+    with running(tmp_path_factory.mktemp("service"), str(bundle), *FREE) as found:
+        yield found

@@ -1,0 +1,131 @@
+"""The OpenAPI document is true: schemathesis asks every route, well and badly."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.config import SchemathesisConfig
+
+from tunesmith.core.serving import ServiceLimits
+from tunesmith.stages.serve.openapi import row_schema
+from tunesmith.stages.serve.pages import KINDS, read_page
+from tunesmith.tasks import TASKS, make_task
+
+from .conftest import running
+
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
+BOUNDED = settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+ROUTES = {
+    ("POST", "/v1/predict"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/operations"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+    ("GET", "/openapi.json"),
+    *(("GET", path) for path in KINDS),
+}
+
+
+def ask_all(service, headers: dict[str, str]) -> set[tuple[str, str]]:
+    """Ask every route of a service with generated requests, and check each reply by default."""
+    document = service.ask("/openapi.json").fields
+    schema = schemathesis.openapi.from_dict(document, config=SchemathesisConfig())
+    schema.config.update(base_url=f"http://127.0.0.1:{service.port}")
+    asked = set()
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        asked.add((operation.method.upper(), operation.path))
+        for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
+            try:
+                strategy = operation.as_strategy(generation_mode=mode)
+            except Exception as error:
+                raise AssertionError(f"{operation.path} {mode}") from error
+            count = check(strategy, headers)
+            assert count >= (5 if operation.method.upper() == "POST" else 0)
+    return asked
+
+
+def check(strategy, headers: dict[str, str]) -> int:
+    """Check what comes back for requests of a strategy, and return how many were sent."""
+    from hypothesis import given
+    from hypothesis.errors import Unsatisfiable
+
+    @BOUNDED
+    @given(case=strategy)
+    def ask(case) -> None:
+        case.call_and_validate(headers=headers)
+        sent.append(case)
+
+    sent: list = []
+    with contextlib.suppress(Unsatisfiable):  # a route without parameters cannot be asked badly
+        ask()
+    return len(sent)
+
+
+def test_every_route_does_what_the_document_says(service):
+    assert ask_all(service, {}) == ROUTES
+
+
+def test_every_route_of_a_service_with_keys_does_what_the_document_says(tmp_path, bundle):
+    import tunesmith
+
+    path = tmp_path / "keys.json"
+    key = tunesmith.keys("add", "tester", scope="admin", keys=path).key
+    words = ["--keys", str(path), "--set", "limits.failed_keys_a_minute=100000"]
+    with running(tmp_path, str(bundle), *words) as service:
+        document = service.ask("/openapi.json").fields
+        assert document["security"] == [{"key": []}, {"header": []}]
+        assert ask_all(service, {"Authorization": f"Bearer {key}"}) == ROUTES
+
+
+def test_document_names_the_models_and_limits_of_this_service(service):
+    fields = service.ask("/openapi.json").fields
+    request = fields["components"]["schemas"]["Predict"]
+    assert request["properties"]["model"]["enum"] == ["default"]
+    assert request["properties"]["rows"]["maxItems"] == ServiceLimits().rows
+    assert all(field.get("description") for field in request["properties"].values())
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_row_of_every_task_is_described(kind):
+    schema = row_schema(make_task(kind, columns={}), ServiceLimits())
+    forms = schema.get("anyOf", [schema])
+    task = TASKS[kind]()
+    assert forms[-1]["required"] == list(task.input_roles)
+
+
+def test_page_loads_nothing_from_elsewhere_and_speaks_both_languages():
+    contents = {path: read_page(path)[0].decode() for path in KINDS}
+    for content in contents.values():
+        assert not re.search(r"https?://", content)
+    assert "<script>" not in contents["/docs"]
+    assert "style=" not in contents["/docs"]
+    words = re.search(r"const WORDS = (\{.*?\n\});", contents["/docs.js"], re.DOTALL)[1]
+    names = [set(re.findall(r"(?:, |\n\s+)(\w+): \"", part)) for part in words.split('"zh-CN": {')]
+    assert names[0] == names[1]
+    assert names[0] >= set(re.findall(r'data-word="(\w+)"', contents["/docs"]))
+
+
+def test_page_translates_every_sentence_of_the_document(service):
+    document = service.ask("/openapi.json").fields
+    page = read_page("/docs.js")[0].decode()
+    said = set()
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            said.add(operation["summary"])
+            said |= {reply["description"] for reply in operation["responses"].values()}
+    assert len(said) > 20
+    assert [text for text in said if json.dumps(text) not in page] == []
