@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import tunesmith
-from tunesmith.core.errors import SpecError
+from tunesmith.core.errors import NotFoundError, SpecError
 from tunesmith.core.reliability import Demands
 from tunesmith.operations.predict import PredictSpec, open_engine
 from tunesmith.operations.serving import BundleAnswerer
@@ -105,3 +105,11 @@ def test_canary_rows_stand_beside_the_answers_on_record(path):
     assert compare_canary(facts["canary"], reply.answers, is_exact=True) == ""
     wrong = [{**answer, "label": "neither"} for answer in reply.answers]
     assert compare_canary(facts["canary"], wrong, is_exact=True)
+
+
+def test_a_service_takes_an_alias_and_refuses_one_that_nobody_gave(path):
+    tunesmith.runs("alias", ["@production", str(path)])
+    served = tunesmith.serve("desk=@production", check=True, engine="torch", device="cpu")
+    assert [model["version"] for model in served.models] == [read_bundle(path).fingerprint]
+    with pytest.raises(NotFoundError, match="@production"):
+        tunesmith.serve("desk=@producton", check=True)

@@ -46,7 +46,8 @@ class ServeSpec(Demands):
     """Answer requests over HTTP with one or more bundles."""
 
     bundles: Bundles = Field(json_schema_extra={"positional": True})
-    """The bundles to answer with, `NAME=PATH` each; the name may be left out where there is one."""
+    """The bundles to answer with, `NAME=PATH` or `NAME=@ALIAS` each; the name may be left out where
+    there is one."""
 
     host: str = "127.0.0.1"
     """Address to listen on; others than this machine's own need a key."""
@@ -138,7 +139,7 @@ def run(spec: ServeSpec, session: Session) -> ServeResult:
     from tunesmith.store.keys import KeyFile
 
     started = time.perf_counter()
-    settings = _settings(spec)
+    settings = _settings(spec, session)
     gatekeeper = Gatekeeper(KeyFile(key_path(spec.keys, session)))
     rates = Rates(spec.limits, spec.rate_store)
     with open_log(spec.log) as log:
@@ -157,13 +158,13 @@ def run(spec: ServeSpec, session: Session) -> ServeResult:
     return _result(service, time.perf_counter() - started)
 
 
-def _settings(spec: ServeSpec) -> Settings:
+def _settings(spec: ServeSpec, session: Session) -> Settings:
     from tunesmith.operations import OPERATIONS
     from tunesmith.runtime.onnx_model import core_count
     from tunesmith.stages.serve.server import LOOPBACK_NAMES
     from tunesmith.stages.serve.service import Settings
 
-    models = tuple(_read_served(spec.bundles))
+    models = tuple(_read_served(spec.bundles, session))
     threads = spec.threads or max(1, core_count() // spec.workers)
     own = {name: getattr(spec, name) for name in ("workers", "engine", "precision", "device")}
     return Settings(
@@ -193,10 +194,9 @@ def _settings(spec: ServeSpec) -> Settings:
     )
 
 
-def _read_served(bundles: Iterable[str]) -> Iterable[Served]:
+def _read_served(bundles: Iterable[str], session: Session) -> Iterable[Served]:
     """Yield each bundle under its name. Raises `SpecError` where names are not fit or not apart."""
     from tunesmith.stages.serve.service import Served
-    from tunesmith.store.bundles import read_bundle
 
     named = [_split_name(item) for item in bundles]
     names = [name for name, _ in named]
@@ -210,7 +210,7 @@ def _read_served(bundles: Iterable[str]) -> Iterable[Served]:
     if problems:
         raise SpecError(problems, hint="tunesmith serve one=runs/x/bundle two=runs/y/bundle")
     for name, path in named:
-        yield Served(name, read_bundle(path))
+        yield Served(name, session.workspace.bundle(path))
 
 
 def _split_name(item: str) -> tuple[str, str]:
