@@ -80,7 +80,7 @@ def test_every_default_may_be_set_by_its_path(name):
     """What `--print-spec` shows, `--set` accepts."""
     spec = OPERATIONS[name].spec
     required: dict[str, Any] = dict.fromkeys(("data", "bundle", "corpus"), "x")
-    required |= {"task": "ner", "action": "list"}
+    required |= {"task": "ner", "action": "list", "bundles": ("x",)}
     base = {key: value for key, value in required.items() if key in spec.model_fields}
     tried = 0
     for path, field in setting_paths(spec):

@@ -24,6 +24,7 @@ REQUIRED = {
     "bundle": "runs/x",
     "corpus": "text.txt",
     "task": "ner",
+    "bundles": "runs/b",
 }
 VERBS = pytest.mark.parametrize("verb", sorted(OPERATIONS))
 

@@ -163,6 +163,7 @@ def bad_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any], 
             "serve", {"bundles": [place["run"]], "limits": {"row": 3}}, 2),
         "open service on a network": (
             "serve", {"bundles": [place["run"]], "host": "0.0.0.0", "keys": place["keys"]}, 2),
+        "no such model to show": ("zoo", {"action": "show", "subject": "nobody/nothing"}, 3),
         "key of nobody": ("keys", {"action": "revoke", "name": "x", "keys": place["keys"]}, 3),
         "no such rows": ("check", {**rows, "data": place["rows"] + "x"}, 3),
         "no such model": ("check", {**rows, "model": "./nothing/here"}, 3),

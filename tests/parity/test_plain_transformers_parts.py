@@ -106,7 +106,7 @@ def test_pairs_read_together_in_plain_transformers_have_the_same_logits(
 
 
 def test_choices_in_plain_transformers_have_the_same_logits(tmp_path, tiny_model):
-    bundle = tune(tmp_path, "choice", choice_row, tiny_model)
+    bundle = tune(tmp_path, "choice", choice_row, tiny_model, pooling="native")
     engine = load_engine(bundle)
     items = [
         ChoiceInput("my order is late", "where to", ("refund", "lost card", "bad")),
