@@ -6,20 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from tunesmith.model.averaging import normalised_mean
 from tunesmith.model.backbones import Backbone
 from tunesmith.model.batching import Batch
 from tunesmith.model.heads.dropout import set_dropout
-from tunesmith.model.heads.layer_beside import load_with_layer, save_with_layer
+from tunesmith.model.heads.layer_beside import LayerBeside, load_with_layer
 from tunesmith.model.hidden import hidden_states
 
 CHOICE_FILE = "choice.safetensors"
 DROPOUT = 0.1
 
 
-class Chooser(nn.Module):
+class Chooser(LayerBeside):
     """An encoder over a pair of texts, whose two means are compared by one linear layer.
 
     The mean of all tokens would hardly tell choices apart: those of a choice are few among those of
@@ -30,15 +29,12 @@ class Chooser(nn.Module):
     pooling = "parts"
     lacks: tuple[str, ...] = (CHOICE_FILE,)
 
+    file = CHOICE_FILE
+    widths = 4
+
     def __init__(self, encoder: Any, outputs: int = 1, *, dropout: float = DROPOUT) -> None:
         """Put a random head on an encoder."""
-        super().__init__()
-        encoder.pooler = None  # reads the first token alone; its weights would never be trained
-        self.encoder = encoder
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(4 * encoder.config.hidden_size, outputs)
-        nn.init.normal_(self.linear.weight, std=encoder.config.initializer_range)
-        nn.init.zeros_(self.linear.bias)
+        super().__init__(encoder, outputs, dropout=dropout)
 
     def vectors(self, batch: Batch) -> torch.Tensor:
         """Return (B, 4H) float32: the normalised means of both texts, and how they meet.
@@ -49,14 +45,6 @@ class Chooser(nn.Module):
         second = mask * batch.get("token_type_ids", mask)
         read, choice = normalised_mean(hidden, mask - second), normalised_mean(hidden, second)
         return torch.cat([read, choice, (read - choice).abs(), read * choice], dim=1)
-
-    def forward(self, batch: Batch) -> torch.Tensor:
-        """Return (B, 1) logits in float32."""
-        return self.linear(self.dropout(self.vectors(batch)))
-
-    def save(self, folder: Path, *, id2label: dict[int, str], problem: str) -> None:  # noqa: ARG002
-        """Write an encoder that `AutoModel` loads, and the linear layer in a file beside it."""
-        save_with_layer(self, folder, file=CHOICE_FILE, id2label=id2label)
 
 
 def new_chooser(backbone: Backbone, *, dropout: float | None) -> Chooser:

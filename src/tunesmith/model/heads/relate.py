@@ -9,47 +9,35 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from tunesmith.model.backbones import Backbone
 from tunesmith.model.batching import Batch
 from tunesmith.model.heads.dropout import set_dropout
-from tunesmith.model.heads.layer_beside import load_with_layer, save_with_layer
+from tunesmith.model.heads.layer_beside import LayerBeside, load_with_layer
 from tunesmith.model.hidden import hidden_states
 
 RELATION_FILE = "relation.safetensors"
 DROPOUT = 0.1
 
 
-class Relater(nn.Module):
+class Relater(LayerBeside):
     """An encoder read at the marks before head and tail; both states go into one linear layer."""
 
     pooling = "marks"
     lacks: tuple[str, ...] = (RELATION_FILE,)
 
+    file = RELATION_FILE
+    widths = 2
+
     def __init__(self, encoder: Any, outputs: int, *, dropout: float = DROPOUT) -> None:
         """Put a random head of `outputs` logits on an encoder."""
-        super().__init__()
-        encoder.pooler = None  # reads the first token alone; its weights would never be trained
-        self.encoder = encoder
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(2 * encoder.config.hidden_size, outputs)
-        nn.init.normal_(self.linear.weight, std=encoder.config.initializer_range)
-        nn.init.zeros_(self.linear.bias)
+        super().__init__(encoder, outputs, dropout=dropout)
 
     def vectors(self, batch: Batch) -> torch.Tensor:
         """Return (B, 2H) float32: the last hidden states at the marks of head and tail."""
         hidden = hidden_states(self.encoder, batch)
         rows = torch.arange(len(hidden), device=hidden.device).unsqueeze(1)
         return hidden[rows, batch["marks"]].float().flatten(1)
-
-    def forward(self, batch: Batch) -> torch.Tensor:
-        """Return (B, C) logits in float32."""
-        return self.linear(self.dropout(self.vectors(batch)))
-
-    def save(self, folder: Path, *, id2label: dict[int, str], problem: str) -> None:  # noqa: ARG002
-        """Write an encoder that `AutoModel` loads, and the linear layer in a file beside it."""
-        save_with_layer(self, folder, file=RELATION_FILE, id2label=id2label)
 
 
 def new_relater(backbone: Backbone, *, outputs: int, dropout: float | None) -> Relater:
