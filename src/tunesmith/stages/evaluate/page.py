@@ -302,6 +302,20 @@ def _section(name: str, body: Markup, words: Words) -> Markup:
     return element(tag, {"id": name, "aria-labelledby": f"{name}-heading"}, heading, body)
 
 
+def page_head(title: str, kind: str) -> Markup:
+    """Return the head of a page that loads nothing and runs nothing; the title is escaped."""
+    return element(
+        "head",
+        None,
+        element("meta", {"charset": "utf-8"}),
+        element("meta", {"http-equiv": "Content-Security-Policy", "content": POLICY}),
+        element("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
+        element("meta", {"name": "color-scheme", "content": "light dark"}),
+        element("title", None, title, " · ", kind),
+        element("style", None, Markup(STYLE)),
+    )
+
+
 def render_page(report: Mapping[str, Any], *, language: str = "en") -> str:
     """Return a report, as `report.json` holds it, as one self-contained HTML document.
 
@@ -313,16 +327,7 @@ def render_page(report: Mapping[str, Any], *, language: str = "en") -> str:
     words = captions(language)
     bodies = [(name, part(report, words)) for name, part in PARTS]
     present = [(name, body) for name, body in bodies if body]
-    head = element(
-        "head",
-        None,
-        element("meta", {"charset": "utf-8"}),
-        element("meta", {"http-equiv": "Content-Security-Policy", "content": POLICY}),
-        element("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
-        element("meta", {"name": "color-scheme", "content": "light dark"}),
-        element("title", None, report.get("title") or words["untitled"], " · ", words["page.kind"]),
-        element("style", None, Markup(STYLE)),
-    )
+    head = page_head(report.get("title") or words["untitled"], words["page.kind"])
     body = element(
         "body",
         None,

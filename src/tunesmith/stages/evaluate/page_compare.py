@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunesmith.stages.evaluate.charts import axis_over, label, line, percent, tick_text
-from tunesmith.stages.evaluate.page import POLICY
+from tunesmith.stages.evaluate.page import page_head
 from tunesmith.stages.evaluate.page_curve import (
     BOTTOM,
     HEIGHT,
@@ -28,7 +28,6 @@ from tunesmith.stages.evaluate.page_markup import (
 )
 from tunesmith.stages.evaluate.page_numbers import count_text, ratio_text
 from tunesmith.stages.evaluate.page_plan import points_text
-from tunesmith.stages.evaluate.page_style import STYLE
 from tunesmith.stages.evaluate.page_words import LANGUAGES, captions, named
 
 SIDES = ("a", "b")
@@ -76,16 +75,7 @@ def render_comparison(comparison: Mapping[str, Any], *, language: str = "en") ->
     column = LANGUAGES.index(language)
     words |= {key: texts[column] for key, texts in CAPTIONS.items()}
     title = words["compare.title"].format(**{side: comparison[side]["name"] for side in SIDES})
-    head = element(
-        "head",
-        None,
-        element("meta", {"charset": "utf-8"}),
-        element("meta", {"http-equiv": "Content-Security-Policy", "content": POLICY}),
-        element("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
-        element("meta", {"name": "color-scheme", "content": "light dark"}),
-        element("title", None, title, " · ", words["compare.kind"]),
-        element("style", None, Markup(STYLE)),
-    )
+    head = page_head(title, words["compare.kind"])
     body = element(
         "body",
         None,
