@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from tunesmith.core.events import Said
 from tunesmith.operations.export import ExportResult, ExportSpec
 from tunesmith.operations.pruning import check_pruning, prune_bundle
 from tunesmith.operations.reading import read_for
-from tunesmith.runtime.canary import read_canary
+from tunesmith.runtime.canary import CanaryRow, read_canary
 from tunesmith.runtime.engine import Engine
 from tunesmith.runtime.exports import Export, source_files
 from tunesmith.runtime.loading import load_engine, make_onnx_engine
@@ -29,6 +30,7 @@ from tunesmith.stages.export.parity import (
     compare_scores,
     require_parity,
 )
+from tunesmith.stages.export.smoothing import largest_channels, smooth
 from tunesmith.store.bundles import Bundle, revise_bundle
 
 EXPORTED = ("classification", "multilabel", "ner")
@@ -71,11 +73,15 @@ def export_bundle(spec: ExportSpec, session: Session) -> ExportResult:
     if is_pruned:
         bundle, pruned = prune_bundle(spec, session, bundle)
     source = load_engine(bundle)
+    rows = read_canary(bundle.path / "canary.jsonl", bundle.task)
     session.emit(Said(f"writing the graph ({spec.precision})"))
-    content = build_graph(read_network(source.model), precision=spec.precision)
+    network = read_network(source.model)
+    if spec.precision == "int8":
+        network = smooth(network, largest_channels(network, source, [row.inputs for row in rows]))
+    content = build_graph(network, precision=spec.precision)
     model = load_onnx_model(content)
     exported = make_onnx_engine(bundle, model, precision=spec.precision)
-    parity = _measure(spec, session, bundle, (source, exported))
+    parity = _measure(spec, session, rows, (source, exported))
     require_parity(parity, precision=spec.precision)
     export = Export(
         file=f"onnx/{spec.precision}-{hashlib.sha256(content).hexdigest()[:12]}.onnx",
@@ -103,23 +109,23 @@ def export_bundle(spec: ExportSpec, session: Session) -> ExportResult:
 
 
 def _measure(
-    spec: ExportSpec, session: Session, bundle: Bundle, engines: tuple[Engine, Engine]
+    spec: ExportSpec, session: Session, rows: Sequence[CanaryRow], engines: tuple[Engine, Engine]
 ) -> Parity:
     """Return how the export compares on the canary rows, and on the labelled rows given."""
-    rows = read_canary(bundle.path / "canary.jsonl", bundle.task)
+    task = engines[0].task
     session.emit(Said(f"comparing the answers to {len(rows)} canary rows"))
     pairs = answer_both(*engines, [row.inputs for row in rows])
     score: ScoreChange | None = None
     if spec.data is not None:
-        _, examples = read_for(bundle.task, spec.data, columns=spec.column)
+        _, examples = read_for(task, spec.data, columns=spec.column)
         session.emit(Said(f"measuring both on {len(examples):,} rows of {spec.data}"))
         answered = answer_both(*engines, [example.inputs for example in examples])
-        score = compare_scores(bundle.task, examples, answered, data=spec.data)
+        score = compare_scores(task, examples, answered, data=spec.data)
     elif known := [
         (row.example, pair) for row, pair in zip(rows, pairs, strict=True) if row.example
     ]:
         examples, answered = map(list, zip(*known, strict=True))
-        score = compare_scores(bundle.task, examples, answered, data="canary.jsonl")
+        score = compare_scores(task, examples, answered, data="canary.jsonl")
     return replace(compare(pairs), score=score)
 
 

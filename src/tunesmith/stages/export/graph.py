@@ -22,18 +22,22 @@ LARGEST_INT8 = 127
 LOWEST_ACTIVATION = 0.17
 """How far below zero a GELU can go: no value of a token is of larger size than the larger of this
 and its largest."""
+SMALLEST_LARGEST = 1e-6
+"""What a token's largest value is taken for where all its values are nearly zero."""
 HEAD_EPSILON = 1e-12
 """That of `averaging.normalised_mean`."""
 
 Precision: TypeAlias = Literal["fp32", "int8"]
 
 
-def build_graph(network: Network, *, precision: Precision) -> bytes:
+def build_graph(network: Network, *, precision: Precision, is_watched: bool = False) -> bytes:
     """Return a graph with outputs `logits` and `vectors`, as the bytes of an ONNX file.
 
     Inputs are those of `collate_arrays`. In int8 the matrices of the layers have a scale a column
     and the word embeddings one a row, all symmetric; activations are quantised as they come, with
-    a scale a batch, or a token where they differ most. Head, positions and norms stay float32.
+    a scale a token, or a batch for what attention gives. Head, positions and norms stay float32.
+    A watched graph also gives, for each product that follows a norm, the largest size of each
+    channel that it reads, (H,), as `layer0.attention.largest` and `layer0.inner.largest`.
     Raises `MissingExtraError` where the package onnx is not installed.
     """
     try:
@@ -43,16 +47,20 @@ def build_graph(network: Network, *, precision: Precision) -> bytes:
             "an export needs the packages onnx and onnxruntime, which are not installed",
             hint="pip install 'tunesmith[onnx]'",
         ) from error
-    return _Writer(onnx, network, precision).write()
+    return _Writer(onnx, network, precision, is_watched=is_watched).write()
 
 
 class _Writer:
     """The nodes and constants of one graph as it grows."""
 
-    def __init__(self, onnx: Any, network: Network, precision: Precision) -> None:
+    def __init__(
+        self, onnx: Any, network: Network, precision: Precision, *, is_watched: bool
+    ) -> None:
         self._onnx = onnx
         self._network = network
         self._precision = precision
+        self._is_watched = is_watched
+        self._watched: list[str] = []
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
         self._hidden = network.words.shape[1]
@@ -101,7 +109,9 @@ class _Writer:
     def _layer(self, name: str, layer: Layer, tokens: str, layout: tuple[str, str]) -> str:
         """Return (B·T, H) after one layer; `layout` is the shape of its rows and their lengths."""
         rows, lengths = layout
-        made = self._product(f"{name}.attention", layer.attention, tokens, is_layer=True)
+        made = self._normed_product(
+            f"{name}.attention", layer.attention, tokens, scale=layer.attention_scale
+        )
         parts = self._split(self._add("Reshape", made, rows))
         attended = self._add(
             "MultiHeadAttention", *parts, "", lengths, num_heads=self._network.heads
@@ -112,9 +122,9 @@ class _Writer:
         tokens = self._norm(
             f"{name}.attended_norm", layer.attended_norm, self._add("Add", attended, tokens)
         )
-        inner = self._product(f"{name}.inner", layer.inner, tokens, is_layer=True)
+        inner = self._normed_product(f"{name}.inner", layer.inner, tokens, scale=layer.inner_scale)
         inner = self._add(self._network.activation, inner)
-        outer = self._scaled_product(f"{name}.outer", layer.outer, inner)
+        outer = self._activated_product(f"{name}.outer", layer.outer, inner)
         return self._norm(f"{name}.outer_norm", layer.outer_norm, self._add("Add", outer, tokens))
 
     def _read(self, tokens: str, shape: str, counts: str) -> str:
@@ -147,18 +157,43 @@ class _Writer:
             return self._integer_product(name, linear, tokens, bias)
         return self._add("Gemm", tokens, self._constant(f"{name}.weight", linear.weight), bias)
 
-    def _scaled_product(self, name: str, linear: Linear, tokens: str) -> str:
-        """Return (N, out) of (N, in) activations, in int8 with a scale a token.
+    def _normed_product(
+        self, name: str, linear: Linear, tokens: str, *, scale: np.ndarray | None
+    ) -> str:
+        """Return (N, out) of what a norm gives, (N, in), divided by the product's own scale."""
+        if self._is_watched:
+            largest = self._add("ReduceMax", self._add("Abs", tokens), self._integers("zero", 0))
+            squeezed = self._add("Squeeze", largest, self._integers("zero", 0))
+            self._add("Identity", squeezed, name=f"{name}.largest")
+            self._watched.append(f"{name}.largest")
+        if scale is not None:
+            tokens = self._add("Mul", tokens, self._constant(f"{name}.scale", 1.0 / scale))
+        if self._precision != "int8":
+            return self._product(name, linear, tokens)
+        one = self._integers("one", 1)
+        highest = self._add("ReduceMax", tokens, one, keepdims=1)
+        lowest = self._add("ReduceMin", tokens, one, keepdims=1)
+        least = self._constant("least", np.float32(SMALLEST_LARGEST))
+        largest = self._add("Max", highest, self._add("Neg", lowest), least)
+        return self._token_product(name, linear, tokens, largest)
+
+    def _activated_product(self, name: str, linear: Linear, tokens: str) -> str:
+        """Return (N, out) of what the activation gives, (N, in).
 
         Few tokens have activations far above all others; with one scale for all, the others would
-        be left with a handful of steps. Raising each token to the same largest value costs two
-        passes over the matrix.
+        be left with a handful of steps.
         """
         if self._precision != "int8":
-            return self._product(name, linear, tokens, is_layer=True)
+            return self._product(name, linear, tokens)
         largest = self._add("ReduceMax", tokens, self._integers("one", 1), keepdims=1)
         floor = self._constant("floor", np.float32(LOWEST_ACTIVATION))
-        largest = self._add("Max", largest, floor)
+        return self._token_product(name, linear, tokens, self._add("Max", largest, floor))
+
+    def _token_product(self, name: str, linear: Linear, tokens: str, largest: str) -> str:
+        """Return (N, out) in int8 with a scale a token: each is raised to the same largest value.
+
+        This costs two passes over the matrix.
+        """
         product = self._integer_product(name, linear, self._add("Div", tokens, largest))
         product = self._add("Mul", product, largest)
         return self._add("Add", product, self._constant(f"{name}.bias", linear.bias))
@@ -233,6 +268,10 @@ class _Writer:
             [
                 helper.make_tensor_value_info(name, kinds.FLOAT, [*rows, size])
                 for name, size in sizes.items()
+            ]
+            + [
+                helper.make_tensor_value_info(name, kinds.FLOAT, [self._hidden])
+                for name in self._watched
             ],
             list(self._constants.values()),
         )

@@ -42,7 +42,11 @@ class Norm:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One Transformer layer; `attention` makes queries, keys and values at once, (H, 3H)."""
+    """One Transformer layer; `attention` makes queries, keys and values at once, (H, 3H).
+
+    `attention_scale` and `inner_scale`, each (H,), divide what the two products read that follow a
+    norm; their weights are multiplied by it already. None is a scale of one.
+    """
 
     attention: Linear
     attended: Linear
@@ -50,6 +54,8 @@ class Layer:
     inner: Linear
     outer: Linear
     outer_norm: Norm
+    attention_scale: np.ndarray | None = None
+    inner_scale: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
