@@ -145,9 +145,17 @@ def test_auto_that_was_stopped_goes_on_by_the_plan_it_began_with(tmp_path, tiny_
     assert made.report["plan"] == json.loads(before)
 
 
-@pytest.mark.parametrize("beside", [{"ensemble": {"seeds": 2}}, {"joint": {"data": "TEXT"}}])
-def test_auto_refuses_what_no_plan_measures(tmp_path, tiny_model, tiny_rows, beside):
-    with pytest.raises(SpecError, match="a plan measures single methods"):
+@pytest.mark.parametrize(
+    ("beside", "says"),
+    [
+        ({"ensemble": {"seeds": 2}}, "a plan measures single methods.*got `ensemble`"),
+        ({"joint": {"data": "TEXT"}}, "a plan measures single methods.*got `joint`"),
+        ({"distillation": {"teacher": "B"}}, "what labelled rows teach.*got `distillation`"),
+        ({"self_training": {"data": "TEXT"}}, "what labelled rows teach.*got `self_training`"),
+    ],
+)
+def test_auto_refuses_what_no_plan_measures(tmp_path, tiny_model, tiny_rows, beside, says):
+    with pytest.raises(SpecError, match=says):
         auto(tiny_model, tiny_rows, tmp_path / "run", **beside)
 
 

@@ -16,6 +16,12 @@ from tunesmith.operations.planning import ADDED, make_plan
 from tunesmith.session import Session
 from tunesmith.store.run_folder import read_plan, refuse_taken
 
+UNPLANNED = {
+    ("joint", "also", "ensemble"): "single methods, and one model of each",
+    ("distillation", "self_training"): "what labelled rows teach, and nothing besides",
+}
+"""Settings that no plan measures, and what it measures instead."""
+
 
 def settle_method(spec: FitSpec, session: Session) -> tuple[FitSpec, Mapping[str, Any]]:
     """Return `spec` with the method that a plan chose, and the plan.
@@ -34,12 +40,13 @@ def settle_method(spec: FitSpec, session: Session) -> tuple[FitSpec, Mapping[str
 
 def _refuse_unplanned(spec: FitSpec) -> None:
     """Raise `SpecError` where the request holds what no plan measures."""
-    given = [name for name in ("joint", "also", "ensemble") if getattr(spec, name)]
-    if given:
-        raise SpecError(
-            f"a plan measures single methods; `{'` and `'.join(given)}` make more than one model",
-            hint="tunesmith plan first, then name the method it chooses",
-        )
+    problems = []
+    for names, says in UNPLANNED.items():
+        given = [name for name in names if getattr(spec, name)]
+        if given:
+            problems.append(f"a plan measures {says}; got `{'` and `'.join(given)}`")
+    if problems:
+        raise SpecError(problems, hint="tunesmith plan first, then name the method it chooses")
 
 
 def _plan_spec(spec: FitSpec) -> PlanSpec:
