@@ -35,7 +35,8 @@ def path(tmp_path_factory, tiny_model) -> Path:
 
 
 def answers(path: Path, orders: list, *, precision: str = "fp32", cache: int = 0) -> list:
-    spec = PredictSpec(bundle=str(path), column={}, engine="torch", precision=precision)
+    engine = "onnx" if precision == "int8" else "torch"
+    spec = PredictSpec(bundle=str(path), column={}, engine=engine, precision=precision)
     bundle = read_bundle(path)
     with open_engine(spec, Session(device="cpu"), bundle) as (engine, name):
         answerer = BundleAnswerer(engine, name, bundle, cache=cache)
@@ -59,6 +60,26 @@ def test_composed_batch_answers_as_predict(path, cache):
         assert answer["label"] == row["label"]
         assert answer["scores"] == pytest.approx(row["scores"], abs=1e-5)
     assert found[3] == found[0]
+
+
+def test_int8_requests_share_a_batch_and_answer_as_if_alone(tiny_model, tiny_rows, tmp_path):
+    training = {"epochs": 2, "learning_rate": 0.003, "batch_tokens": 256}
+    fitted = tunesmith.fit(
+        tiny_rows, task="classification", model=tiny_model, training=training, out=tmp_path / "run"
+    )
+    bundle = Path(fitted.bundle)
+    tunesmith.export(bundle, precision="int8")
+    orders = [order(TEXTS[0]), order(*TEXTS[1:]), order(TEXTS[4])]
+    together = answers(bundle, orders, precision="int8")
+    for reply, asked in zip(together, orders, strict=True):
+        (alone,) = answers(bundle, [asked], precision="int8")
+        for ours, theirs in zip(reply.answers, alone.answers, strict=True):
+            assert ours["scores"] == pytest.approx(theirs["scores"], abs=1e-5)
+    spec = PredictSpec(bundle=str(bundle), column={}, engine="onnx", precision="int8")
+    with open_engine(spec, Session(device="cpu"), read_bundle(bundle)) as (engine, name):
+        answerer = BundleAnswerer(engine, name, read_bundle(bundle), cache=0)
+        assert answerer.is_shareable
+        assert not answerer.is_exact
 
 
 def test_where_numbers_depend_on_the_batch_each_request_is_computed_alone(path):

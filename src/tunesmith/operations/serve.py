@@ -75,7 +75,7 @@ class ServeSpec(Demands):
     """Device that computes: auto, cpu, cuda, cuda:1."""
 
     cache: int = Field(0, ge=0)
-    """Answers a worker keeps for inputs that come again (fp32 only); 0 keeps none."""
+    """Answers a worker keeps for inputs that come again (not in bf16); 0 keeps none."""
 
     keys: OptionalPathText = None
     """The file of the keys; none takes `keys.json` of the workspace."""

@@ -25,6 +25,7 @@ from tunesmith.runtime.caching import AnswerCache, answer_cached
 from tunesmith.runtime.canary import CanaryRow, read_canary
 from tunesmith.runtime.engine import Engine, make_answer
 from tunesmith.runtime.judging import Judge, asked_of, make_judge
+from tunesmith.runtime.onnx_model import OnnxModel
 from tunesmith.session import Session
 from tunesmith.stages.serve.canary import LARGEST_DIFFERENCE
 from tunesmith.stages.serve.channel import ChannelClosedError, receive, send
@@ -44,8 +45,8 @@ CHUNK_ENTRIES = PredictSpec.model_fields["cache"].default
 class BundleAnswerer:
     """Answers with one bundle. Requests are computed together only where that changes no answer.
 
-    In fp32 what shares a batch does not matter. In int8 and bf16 it does, a little: there each
-    request is computed by itself, and so as `predict` computes the same rows.
+    Where what shares a batch matters, a little, as in bf16, each request is computed by itself,
+    and so as `predict` computes the same rows.
     """
 
     def __init__(self, engine: Engine, name: str, bundle: Bundle, *, cache: int) -> None:
@@ -59,8 +60,14 @@ class BundleAnswerer:
 
     @property
     def is_exact(self) -> bool:
-        """Whether what shares a batch leaves an answer as it is."""
+        """Whether the numbers of an answer must be those on record."""
         return self._engine.precision == "fp32"
+
+    @property
+    def is_shareable(self) -> bool:
+        """Whether what shares a batch leaves an answer as it is."""
+        model = self._engine.model
+        return self.is_exact or (isinstance(model, OnnxModel) and model.are_rows_apart)
 
     def facts(self) -> dict[str, Any]:
         """Return the engine's name, and the canary rows with the answers on record."""
@@ -73,7 +80,7 @@ class BundleAnswerer:
 
     def answer(self, orders: Sequence[Order]) -> Iterator[Reply]:
         """Yield the reply to each request, in order."""
-        if not self.is_exact:
+        if not self.is_shareable:
             for order in orders:
                 yield from self._together([order])
             return
@@ -103,7 +110,7 @@ class BundleAnswerer:
         return [replies[place] for place in range(len(orders))]
 
     def _answers(self, engine: Engine, inputs: list[Inputs]) -> list[Answer]:
-        is_shared = self.is_exact and self._entries
+        is_shared = self.is_shareable and self._entries
         cache = self._cache if is_shared else AnswerCache(CHUNK_ENTRIES)
         return list(answer_cached(engine, inputs, cache))
 

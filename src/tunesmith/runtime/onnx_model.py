@@ -14,18 +14,23 @@ from tunesmith.core.errors import DataError, MissingExtraError
 from tunesmith.model.batching import Arrays
 
 INSTALL = "pip install 'tunesmith[onnx]'"
+ROWS_APART = "rows_apart"
+"""Property of a graph whose answer to a row does not depend on what shares the batch. Exports of
+int8 made before it was written have scales of whole batches."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxModel:
     """An ONNX Runtime session with the names of its inputs.
 
-    `sizes` are the last dimensions of its outputs: C `logits` and H `vectors`.
+    `sizes` are the last dimensions of its outputs: C `logits` and H `vectors`. `are_rows_apart`
+    tells that an answer does not depend on what shares the batch, but for rounding.
     """
 
     session: Any
     inputs: tuple[str, ...]
     sizes: dict[str, int]
+    are_rows_apart: bool = False
 
     def compute(self, arrays: Arrays, output: Literal["logits", "vectors", "both"]) -> np.ndarray:
         """Return what `output` names, one row a window or, for word inputs, a word.
@@ -69,6 +74,7 @@ def load_onnx_model(source: Path | bytes, *, threads: int | None = None) -> Onnx
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         inputs = tuple(item.name for item in session.get_inputs())
         sizes = {item.name: int(item.shape[-1]) for item in session.get_outputs()}
+        properties = session.get_modelmeta().custom_metadata_map
     except Exception as error:  # noqa: BLE001 (any file may be broken in any way)
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         name = f"`{source.name}`" if isinstance(source, Path) else "the graph"
@@ -76,7 +82,7 @@ def load_onnx_model(source: Path | bytes, *, threads: int | None = None) -> Onnx
             f"{name} must be a graph that ONNX Runtime can load; got: {first}",
             hint="tunesmith export BUNDLE --to onnx",
         ) from error
-    return OnnxModel(session, inputs, sizes)
+    return OnnxModel(session, inputs, sizes, are_rows_apart=ROWS_APART in properties)
 
 
 def core_count() -> int:

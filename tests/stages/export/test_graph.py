@@ -99,9 +99,11 @@ def test_int8_graph_is_near_the_model_and_not_the_same(engine):
     assert 0.0 < difference < 0.2 * max(1.0, spread)
 
 
-def test_graph_of_one_text_alone_answers_as_in_a_batch(engine):
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_graph_of_one_text_alone_answers_as_in_a_batch(engine, precision):
     inputs = [engine.task.inputs_of(text) for text in TEXTS]
-    graph = exported(engine, "fp32")
+    graph = exported(engine, precision)
+    assert graph.model.are_rows_apart
     together = score(graph, inputs)
     alone = [score(graph, [item])[0] for item in inputs]
     assert largest(together, alone) < 1e-4

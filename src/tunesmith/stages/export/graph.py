@@ -12,16 +12,18 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from tunesmith.core.errors import MissingExtraError
+from tunesmith.runtime.onnx_model import ROWS_APART
 from tunesmith.stages.export.network import Layer, Linear, Network, Norm
 
 OPSET = 20
 IR_VERSION = 10
 RUNTIME_DOMAIN = "com.microsoft"
-RUNTIME_OPERATORS = frozenset({"MultiHeadAttention", "DynamicQuantizeMatMul", "FastGelu"})
+RUNTIME_OPERATORS = frozenset({"MultiHeadAttention", "MatMulIntegerToFloat", "FastGelu"})
 LARGEST_INT8 = 127
-LOWEST_ACTIVATION = 0.17
-"""How far below zero a GELU can go: no value of a token is of larger size than the larger of this
-and its largest."""
+ACTIVATION_STEPS = 254
+"""From the lowest value of an activation to its largest: zero is one of them."""
+LOWEST_ACTIVATION = -0.17
+"""How far below zero a GELU can go, which most tokens' largest activation is 1 or more above."""
 SMALLEST_LARGEST = 1e-6
 """What a token's largest value is taken for where all its values are nearly zero."""
 HEAD_EPSILON = 1e-12
@@ -34,8 +36,8 @@ def build_graph(network: Network, *, precision: Precision, is_watched: bool = Fa
     """Return a graph with outputs `logits` and `vectors`, as the bytes of an ONNX file.
 
     Inputs are those of `collate_arrays`. In int8 the matrices of the layers have a scale a column
-    and the word embeddings one a row, all symmetric; activations are quantised as they come, with
-    a scale a token, or a batch for what attention gives. Head, positions and norms stay float32.
+    and the word embeddings one a row, all symmetric; what a product reads has a scale a token, so
+    that no text's answer depends on its neighbours. Head, positions and norms stay float32.
     A watched graph also gives, for each product that follows a norm, the largest size of each
     channel that it reads, (H,), as `layer0.attention.largest` and `layer0.inner.largest`.
     Raises `MissingExtraError` where the package onnx is not installed.
@@ -116,15 +118,15 @@ class _Writer:
         attended = self._add(
             "MultiHeadAttention", *parts, "", lengths, num_heads=self._network.heads
         )
-        attended = self._product(
-            f"{name}.attended", layer.attended, self._flat(attended), is_layer=True
-        )
+        attended = self._layer_product(f"{name}.attended", layer.attended, self._flat(attended))
         tokens = self._norm(
             f"{name}.attended_norm", layer.attended_norm, self._add("Add", attended, tokens)
         )
         inner = self._normed_product(f"{name}.inner", layer.inner, tokens, scale=layer.inner_scale)
         inner = self._add(self._network.activation, inner)
-        outer = self._activated_product(f"{name}.outer", layer.outer, inner)
+        outer = self._layer_product(
+            f"{name}.outer", layer.outer, inner, lowest_value=LOWEST_ACTIVATION
+        )
         return self._norm(f"{name}.outer_norm", layer.outer_norm, self._add("Add", outer, tokens))
 
     def _read(self, tokens: str, shape: str, counts: str) -> str:
@@ -150,12 +152,10 @@ class _Writer:
         )
         return self._norm("mean", plain, self._add("Squeeze", mean, one), epsilon=HEAD_EPSILON)
 
-    def _product(self, name: str, linear: Linear, tokens: str, *, is_layer: bool = False) -> str:
-        """Return (N, out) of (N, in)."""
-        bias = self._constant(f"{name}.bias", linear.bias)
-        if self._precision == "int8" and is_layer:
-            return self._integer_product(name, linear, tokens, bias)
-        return self._add("Gemm", tokens, self._constant(f"{name}.weight", linear.weight), bias)
+    def _product(self, name: str, linear: Linear, tokens: str) -> str:
+        """Return (N, out) of (N, in), in float32."""
+        weight = self._constant(f"{name}.weight", linear.weight)
+        return self._add("Gemm", tokens, weight, self._constant(f"{name}.bias", linear.bias))
 
     def _normed_product(
         self, name: str, linear: Linear, tokens: str, *, scale: np.ndarray | None
@@ -168,46 +168,46 @@ class _Writer:
             self._watched.append(f"{name}.largest")
         if scale is not None:
             tokens = self._add("Mul", tokens, self._constant(f"{name}.scale", 1.0 / scale))
-        if self._precision != "int8":
-            return self._product(name, linear, tokens)
-        one = self._integers("one", 1)
-        highest = self._add("ReduceMax", tokens, one, keepdims=1)
-        lowest = self._add("ReduceMin", tokens, one, keepdims=1)
-        least = self._constant("least", np.float32(SMALLEST_LARGEST))
-        largest = self._add("Max", highest, self._add("Neg", lowest), least)
-        return self._token_product(name, linear, tokens, largest)
+        return self._layer_product(name, linear, tokens)
 
-    def _activated_product(self, name: str, linear: Linear, tokens: str) -> str:
-        """Return (N, out) of what the activation gives, (N, in).
+    def _layer_product(
+        self, name: str, linear: Linear, tokens: str, *, lowest_value: float = -1.0
+    ) -> str:
+        """Return (N, out) of (N, in); in int8, of tokens that are first divided by one value each.
 
-        Few tokens have activations far above all others; with one scale for all, the others would
-        be left with a handful of steps.
+        They then lie between `lowest_value` and 1, and one scale fits all. Few tokens dwarf the
+        others: with a scale for the whole batch those would be left with a handful of steps, and
+        would depend on what shares the batch.
         """
         if self._precision != "int8":
             return self._product(name, linear, tokens)
-        largest = self._add("ReduceMax", tokens, self._integers("one", 1), keepdims=1)
-        floor = self._constant("floor", np.float32(LOWEST_ACTIVATION))
-        return self._token_product(name, linear, tokens, self._add("Max", largest, floor))
-
-    def _token_product(self, name: str, linear: Linear, tokens: str, largest: str) -> str:
-        """Return (N, out) in int8 with a scale a token: each is raised to the same largest value.
-
-        This costs two passes over the matrix.
-        """
-        product = self._integer_product(name, linear, self._add("Div", tokens, largest))
+        ends = f"from {lowest_value:g}"
+        step = np.float32((1.0 - lowest_value) / ACTIVATION_STEPS)
+        scale = self._constant(f"scale {ends}", step)
+        zero = self._constant(f"zero {ends}", np.uint8(round(-lowest_value / float(step))))
+        largest = self._largest(tokens, lowest_value=lowest_value)
+        whole = self._add("QuantizeLinear", self._add("Div", tokens, largest), scale, zero)
+        weight, scales = _quantised(linear.weight, axis=0)
+        product = self._add(
+            "MatMulIntegerToFloat",
+            whole,
+            self._constant(f"{name}.weight", weight),
+            scale,
+            self._constant(f"{name}.scales", scales[0]),
+            zero,
+            self._constant(f"{name}.zeros", np.zeros(weight.shape[1], dtype=np.int8)),
+        )
         product = self._add("Mul", product, largest)
         return self._add("Add", product, self._constant(f"{name}.bias", linear.bias))
 
-    def _integer_product(self, name: str, linear: Linear, tokens: str, *bias: str) -> str:
-        weight, scales = _quantised(linear.weight, axis=0)
-        return self._add(
-            "DynamicQuantizeMatMul",
-            tokens,
-            self._constant(f"{name}.weight", weight),
-            self._constant(f"{name}.scales", scales[0]),
-            self._constant(f"{name}.zeros", np.zeros(weight.shape[1], dtype=np.int8)),
-            *bias,
-        )
+    def _largest(self, tokens: str, *, lowest_value: float) -> str:
+        """Return (N, 1), by which each token divided lies between `lowest_value` and 1."""
+        one = self._integers("one", 1)
+        lowest = self._add("ReduceMin", tokens, one, keepdims=1)
+        share = self._constant(f"share {lowest_value:g}", np.float32(1.0 / lowest_value))
+        least = self._constant("least", np.float32(SMALLEST_LARGEST))
+        highest = self._add("ReduceMax", tokens, one, keepdims=1)
+        return self._add("Max", highest, self._add("Mul", lowest, share), least)
 
     def _norm(self, name: str, norm: Norm, tokens: str, *, epsilon: float | None = None) -> str:
         return self._add(
@@ -279,6 +279,7 @@ class _Writer:
         model = helper.make_model(
             graph, opset_imports=domains, ir_version=IR_VERSION, producer_name="tunesmith"
         )
+        helper.set_model_props(model, {ROWS_APART: "true"})
         return model.SerializeToString()
 
 

@@ -75,7 +75,7 @@ def largest_channels(
     """
     graph = load_onnx_model(build_graph(network, precision="fp32", is_watched=True))
     names = tuple(name for name in graph.sizes if name.endswith(_LARGEST))
-    watched = _Watched(graph.session, graph.inputs, graph.sizes, names)
+    watched = _Watched(graph.session, graph.inputs, graph.sizes, names=names)
     score(replace(source, model=watched, device=None, precision="fp32"), inputs)
     return watched.largest
 
@@ -87,7 +87,7 @@ _LARGEST = ".largest"
 class _Watched(OnnxModel):
     """A graph that keeps the largest channels of all it has computed, by the product's name."""
 
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
     largest: dict[str, np.ndarray] = field(default_factory=dict)
 
     def compute(self, arrays: Arrays, output: Literal["logits", "vectors", "both"]) -> np.ndarray:
