@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from tunesmith.core.data_spec import OptionalPathText, PathText
+from tunesmith.core.locations import BundleText, ModelText, OptionalPathText
 from tunesmith.core.methods import named
 from tunesmith.core.spec import Part
 
@@ -50,7 +50,7 @@ class MaskedWords(Part):
     name: Literal["masked"] = "masked"
     """The augmentation's name."""
 
-    model: PathText
+    model: ModelText
     """Masked language model: a folder or a hub id, such as the backbone of `tunesmith pretrain
     --objective mlm`."""
 
@@ -80,10 +80,10 @@ class BackTranslation(Part):
     name: Literal["back-translation"] = "back-translation"
     """The augmentation's name."""
 
-    there: PathText
+    there: BundleText
     """Bundle that translates from the language of the rows."""
 
-    back: PathText
+    back: BundleText
     """Bundle that translates back."""
 
     copies: int = Field(1, ge=1, le=64)

@@ -9,7 +9,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from tunesmith.core.data_spec import Columns, OptionalPathText, PathText, TaskKind
+from tunesmith.core.data_spec import Columns, TaskKind
+from tunesmith.core.locations import OptionalPathText, PathText, RowsText
 from tunesmith.core.methods import named
 from tunesmith.core.pretraining import ContrastedText, MaskedText, TextReading
 from tunesmith.core.spec import Part
@@ -53,7 +54,7 @@ class JointRecipe(Part):
 class OtherTask(Part):
     """A task that is learned beside the main one, on the same encoder with a head of its own."""
 
-    data: PathText
+    data: RowsText
     """Rows to learn from: a file, a folder holding train/valid/test, or `hub:NAME`."""
 
     task: TaskKind

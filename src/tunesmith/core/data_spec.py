@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from tunesmith.core.locations import OptionalPathText, RowsText, read_path
 from tunesmith.core.methods import named
 from tunesmith.core.recipe import ModelRecipe, RecommendRecipe, SplitRecipe
 from tunesmith.core.spec import Spec
@@ -30,14 +30,9 @@ LARGEST_SEED = 2**32 - 1
 """The largest that every random generator below us takes."""
 
 
-def _read_path(value: Any) -> Any:
-    """Turn the `Path` that Python may give into text."""
-    return str(value) if isinstance(value, PurePath) else value
-
-
 def _read_model(value: Any) -> Any:
     """Turn a bare name or folder into the recipe's mapping."""
-    return named(_read_path(value), default="minilm")
+    return named(read_path(value), default="minilm")
 
 
 ModelSetting = Annotated[ModelRecipe, BeforeValidator(_read_model)]
@@ -58,16 +53,13 @@ def _read_columns(value: Any) -> Any:
     return value
 
 
-PathText = Annotated[str, BeforeValidator(_read_path)]
-OptionalPathText = Annotated[str | None, BeforeValidator(_read_path)]
-
 Columns = Annotated[dict[str, str], BeforeValidator(_read_columns), Field(default_factory=dict)]
 
 
 class RowsSpec(Spec):
     """The labelled rows an operation reads, and the model that is to read them."""
 
-    data: PathText = Field(json_schema_extra={"positional": True})
+    data: RowsText = Field(json_schema_extra={"positional": True})
     """Rows to learn from: a file, a folder holding train/valid/test, or `hub:NAME`."""
 
     task: TaskKind

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from tunesmith.core.locations import Location
 from tunesmith.core.spec import Part
 
 
@@ -25,7 +26,9 @@ class DistillationRecipe(Part):
     The loss is (1 - w)·task + w·T²·KL(teacher at T, student at T). Source: Hinton et al. 2015, §2.
     """
 
-    teacher: Annotated[tuple[str, ...], BeforeValidator(_read_paths), Field(min_length=1)]
+    teacher: Annotated[
+        tuple[str, ...], BeforeValidator(_read_paths), Field(min_length=1), Location("bundle")
+    ]
     """Bundle of the teacher, or a list of bundles whose mean is learned from."""
 
     temperature: float = Field(2.0, gt=0)

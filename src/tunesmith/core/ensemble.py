@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from tunesmith.core.locations import Overrides
 from tunesmith.core.spec import Part
 
 MEMBER_SETTINGS = ("method", "training", "model", "distillation", "augmentation")
@@ -24,7 +25,9 @@ class EnsembleRecipe(Part):
     folds: int | None = Field(None, ge=2, le=64)
     """Models of which each holds out another part of train and valid together."""
 
-    recipes: tuple[dict[str, Any], ...] | None = Field(None, min_length=2, max_length=64)
+    recipes: Annotated[tuple[dict[str, Any], ...] | None, Overrides()] = Field(
+        None, min_length=2, max_length=64
+    )
     """Settings of each model by their paths, such as `{method: lora}` or
     `{training.learning_rate: 3e-5}`, laid over the rest."""
 

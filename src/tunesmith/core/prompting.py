@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from tunesmith.core.locations import Location
 from tunesmith.core.prompts import Calibration
 from tunesmith.core.spec import Part
 
@@ -111,7 +112,7 @@ class FewShot(Asked):
     the question, or of a fixed prompt like the other rows, last (nearest_last); auto takes
     alternated, and nearest_last where they are chosen by nearness."""
 
-    vectors: str = "own"
+    vectors: Annotated[str, Location("model", words=("own",))] = "own"
     """What says which texts are alike: the model's own states (own), or the name of a model for
     sentences, such as `minilm`, which the bundle then holds too."""
 

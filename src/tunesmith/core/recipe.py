@@ -8,13 +8,14 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from tunesmith.core.errors import SpecError
+from tunesmith.core.locations import Location
 from tunesmith.core.spec import Part
 
 
 class ModelRecipe(Part):
     """Which backbone, and how it reads."""
 
-    name: str = "minilm"
+    name: Annotated[str, Location("model")] = "minilm"
     """`minilm` (the packaged all-MiniLM-L6-v2), a local folder, or a hub id."""
 
     revision: str | None = None

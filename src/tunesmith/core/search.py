@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from tunesmith.core.boosters import switched
+from tunesmith.core.locations import Location, Overrides
 from tunesmith.core.spec import Part
 
 LOGARITHMIC_FROM = 10.0
@@ -180,7 +181,9 @@ class SearchRecipe(Part):
     """Settings that are tried, the recipe's own among them; what was tried before a run was
     resumed counts."""
 
-    space: Annotated[dict[str, Any], BeforeValidator(_flat)] = Field(default_factory=dict)
+    space: Annotated[dict[str, Any], BeforeValidator(_flat), Overrides()] = Field(
+        default_factory=dict
+    )
     """Ranges by the paths of settings: `1e-5..1e-3`, `2..8` (whole numbers) or a list of choices;
     none takes those that are declared beside the method."""
 
@@ -195,7 +198,7 @@ class SearchRecipe(Part):
     """Break off a trial that at a quarter, half or three quarters of its training is worse than the
     median of the others there, once five are complete."""
 
-    storage: str | None = None
+    storage: Annotated[str | None, Location("address")] = None
     """SQLAlchemy URL of the database that keeps the trials; none takes `search.sqlite3` in the
     run's folder."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tunesmith.core.data_spec import Columns, PathText
+from tunesmith.core.data_spec import Columns
+from tunesmith.core.locations import PathText
 from tunesmith.core.spec import Part
 
 

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from tunesmith.core.spec import Part
 
-Scope = Literal["predict", "admin"]
-"""What a key opens: answers and what describes them, or these and the figures of the service."""
+Scope = Literal["predict", "operate", "admin"]
+"""What a key opens, each all that stands before it: answers and what describes them; long jobs; the
+figures of the service."""
 
 
 class ServiceLimits(Part):

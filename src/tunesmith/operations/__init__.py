@@ -78,8 +78,11 @@ def execute(
     *,
     session: Session | None = None,
     where: str = "",
+    run: str | None = None,
 ) -> Result:
     """Validate `values` as the spec of operation `name`, run it, record it, and return its result.
+
+    `run` is the id of a run that waited for this; then every operation is recorded, as that one.
 
     Every failure leaves as a `TunesmithError`: what our code cannot name is wrapped in
     `ForeignError`, Ctrl-C in `InterruptedRunError`. Only `BrokenPipeError`, the reader of standard
@@ -89,9 +92,8 @@ def execute(
     spec = values if isinstance(values, Spec) else build_spec(operation.spec, values, where=where)
     session = session or Session(device=getattr(spec, "device", "auto"))
     identity = None
-    if operation.recorded:
-        out = str(spec.folder) if isinstance(spec, RESUMABLE) else getattr(spec, "out", None)
-        identity = session.workspace.runs.start(name, spec.model_dump(mode="json"), out=out)
+    if run is not None or operation.recorded:
+        identity = _begin(name, spec, session, run)
         forget_peak()
     started = time.perf_counter()
     try:
@@ -109,6 +111,11 @@ def execute(
     if _finish(session, identity, "done", result=result.to_json()):
         _record(session, identity, result, cost)
     return result
+
+
+def output_of(spec: Spec) -> str | None:
+    """Return where a run of `spec` will leave what it makes; None where it leaves nothing."""
+    return str(spec.folder) if isinstance(spec, RESUMABLE) else getattr(spec, "out", None)
 
 
 def was_interrupted(failure: BaseException | None) -> bool:
@@ -137,6 +144,15 @@ def wrap_failure(failure: BaseException) -> TunesmithError:
         f"{type(failure).__module__}.{type(failure).__name__}: {first}",
         hint="--debug shows where it happened",
     )
+
+
+def _begin(name: str, spec: Spec, session: Session, run: str | None) -> str:
+    """Record that a run begins, one that waited or a new one, and return its id."""
+    runs = session.workspace.runs
+    if run is None:
+        return runs.start(name, spec.model_dump(mode="json"), out=output_of(spec))
+    runs.begin(run)
+    return run
 
 
 def _name_failure(failure: BaseException, spec: Spec) -> TunesmithError:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from tunesmith.core.data_spec import LARGEST_SEED, Columns, Language, OptionalPathText, PathText
+from tunesmith.core.data_spec import LARGEST_SEED, Columns, Language
+from tunesmith.core.locations import BundleText, OptionalPathText, RowsText
 from tunesmith.core.measures import Measure
 from tunesmith.core.operation import Operation
 from tunesmith.core.recipe import DecodingRecipe
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 class EvaluateSpec(Demands):
     """Measure a bundle on labelled rows."""
 
-    bundle: PathText = Field(json_schema_extra={"positional": True})
+    bundle: BundleText = Field(json_schema_extra={"positional": True})
     """The bundle's folder, the run's that holds it, or an alias (`@production`)."""
 
-    data: PathText = Field(json_schema_extra={"positional": True})
+    data: RowsText = Field(json_schema_extra={"positional": True})
     """Labelled rows: a file, a folder whose test split is taken, or `hub:NAME`."""
 
     column: Columns

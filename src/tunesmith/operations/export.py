@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tunesmith.core.data_spec import Columns, OptionalPathText, PathText
+from tunesmith.core.data_spec import Columns
+from tunesmith.core.locations import BundleText, OptionalPathText, OptionalRowsText
 from tunesmith.core.operation import Operation
 from tunesmith.core.spec import Spec
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class ExportSpec(Spec):
     """Write a bundle's model in a form that answers faster, once its answers are shown equal."""
 
-    bundle: PathText = Field(json_schema_extra={"positional": True})
+    bundle: BundleText = Field(json_schema_extra={"positional": True})
     """The bundle's folder, the run's that holds it, or an alias (`@production`), which then stands
     for the bundle with its export."""
 
@@ -29,7 +30,7 @@ class ExportSpec(Spec):
     """Number format: fp32 gives the same labels, int8 is a quarter of the size and faster, with
     at least 99 % of the labels."""
 
-    data: OptionalPathText = None
+    data: OptionalRowsText = None
     """Labelled rows to measure the change of the score on, and to prune by; a folder's test split
     is taken for measuring, and none takes the bundle's canary rows."""
 

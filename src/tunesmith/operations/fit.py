@@ -13,9 +13,10 @@ from pydantic import BeforeValidator, Field, field_validator
 from tunesmith.core.augmentation import Augmentation
 from tunesmith.core.boosters import BoostRecipe, by_names
 from tunesmith.core.companions import JointRecipe, OtherTask
-from tunesmith.core.data_spec import Language, OptionalPathText, RowsSpec
+from tunesmith.core.data_spec import Language, RowsSpec
 from tunesmith.core.distillation import DistillationRecipe
 from tunesmith.core.ensemble import EnsembleRecipe
+from tunesmith.core.locations import OptionalPathText
 from tunesmith.core.measures import Measure
 from tunesmith.core.methods import Auto, Full, Method
 from tunesmith.core.operation import Operation

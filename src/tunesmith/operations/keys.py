@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tunesmith.core.data_spec import OptionalPathText
 from tunesmith.core.errors import NotFoundError, SpecError
+from tunesmith.core.locations import OptionalPathText
 from tunesmith.core.operation import Operation
 from tunesmith.core.serving import Scope
 from tunesmith.core.spec import Spec
@@ -40,7 +40,7 @@ class KeysSpec(Spec):
     """Whose key it is: letters, digits, dots, dashes."""
 
     scope: Scope = "predict"
-    """What a new key opens: answers, or also the figures of the service."""
+    """What a new key opens: answers, long jobs too, or also the figures of the service."""
 
     days: float | None = Field(None, gt=0, le=36_500)
     """Days until a new key expires; none keeps it valid until it is revoked."""

@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, Field
 
 from tunesmith.core.augmentation import Augmentation
 from tunesmith.core.boosters import BoostRecipe, by_names
-from tunesmith.core.data_spec import Language, OptionalPathText, RowsSpec, TaskKind
+from tunesmith.core.data_spec import Language, RowsSpec, TaskKind
+from tunesmith.core.locations import OptionalPathText
 from tunesmith.core.operation import Operation
 from tunesmith.core.planning import PlanRecipe
 from tunesmith.core.recipe import TrainingRecipe

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from tunesmith.core.answers import TextAnswer
-from tunesmith.core.data_spec import Columns, OptionalPathText, PathText
+from tunesmith.core.data_spec import Columns
 from tunesmith.core.errors import SpecError
 from tunesmith.core.events import Progress, Said, Warned, Wrote
+from tunesmith.core.locations import BundleText, OptionalPathText
 from tunesmith.core.operation import Operation
 from tunesmith.core.recipe import DecodingRecipe
 from tunesmith.core.reliability import Demands
@@ -51,7 +52,7 @@ Texts = Annotated[
 class PredictSpec(Demands):
     """Answer texts, a file or a stream with a bundle."""
 
-    bundle: PathText = Field(json_schema_extra={"positional": True})
+    bundle: BundleText = Field(json_schema_extra={"positional": True})
     """The bundle's folder, the run's that holds it, or an alias (`@production`)."""
 
     texts: Texts = Field((), json_schema_extra={"positional": True})

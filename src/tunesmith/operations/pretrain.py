@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tunesmith.core.data_spec import LARGEST_SEED, Columns, OptionalPathText, PathText
+from tunesmith.core.data_spec import LARGEST_SEED, Columns
+from tunesmith.core.locations import OptionalModelText, OptionalPathText, PathText
 from tunesmith.core.measures import Measure
 from tunesmith.core.operation import Operation
 from tunesmith.core.pretraining import (
@@ -40,7 +41,7 @@ class PretrainSpec(Spec):
     size: ModelSize | None = None
     """Size of a model made from scratch: about 1, 5 or 15 million parameters; none makes a mini."""
 
-    model: OptionalPathText = None
+    model: OptionalModelText = None
     """Pretrained model to go on with: `minilm`, a folder, or a hub id; none begins from scratch."""
 
     shape: ModelShape = ModelShape()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from tunesmith.core.data_spec import Language, OptionalPathText, RowsSpec
+from tunesmith.core.data_spec import Language, RowsSpec
+from tunesmith.core.locations import Location, OptionalPathText
 from tunesmith.core.measures import Measure
 from tunesmith.core.operation import Operation
 from tunesmith.core.prompting import LabelWords, PromptLanguage, ShotChoice, ShotOrder
@@ -60,7 +61,7 @@ class PromptSpec(RowsSpec):
     calibrations: Calibrations = ("none", "contextual")
     """Calibrations to try: none, contextual, domain."""
 
-    vectors: str = "own"
+    vectors: Annotated[str, Location("model", words=("own",))] = "own"
     """What says which texts are alike: the model's own states (own), or the name of a model for
     sentences."""
 

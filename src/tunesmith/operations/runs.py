@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from tunesmith.core.data_spec import LARGEST_SEED, Columns, Language, OptionalPathText
+from tunesmith.core.data_spec import LARGEST_SEED, Columns, Language
+from tunesmith.core.locations import OptionalPathText
 from tunesmith.core.operation import Operation
 from tunesmith.core.spec import Spec
 
@@ -44,7 +45,7 @@ class RunsSpec(Spec):
     operation: str | None = None
     """list: only the runs of this verb."""
 
-    status: Literal["running", "done", "failed", "interrupted", "stopped"] | None = None
+    status: Literal["queued", "running", "done", "failed", "interrupted", "stopped"] | None = None
     """list: only the runs that stand so."""
 
     tag: str | None = None

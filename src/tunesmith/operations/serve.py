@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from tunesmith.core.data_spec import OptionalPathText
 from tunesmith.core.errors import GateError, SpecError
 from tunesmith.core.events import Said, Warned
+from tunesmith.core.jobs import JobLimits
+from tunesmith.core.locations import Location, OptionalPathText
 from tunesmith.core.operation import Operation
 from tunesmith.core.reliability import Demands
 from tunesmith.core.serving import BatchRecipe, ServiceLimits
 
 if TYPE_CHECKING:
     from tunesmith.session import Session
+    from tunesmith.stages.serve.jobs import JobSettings
     from tunesmith.stages.serve.service import Served, Service, Settings
 
 WORKER = "tunesmith.operations.serving"
@@ -39,7 +41,9 @@ def _read_bundles(value: Any) -> Any:
     return value
 
 
-Bundles = Annotated[tuple[str, ...], BeforeValidator(_read_bundles), Field(min_length=1)]
+Bundles = Annotated[
+    tuple[str, ...], BeforeValidator(_read_bundles), Field(min_length=1), Location("bundle")
+]
 
 
 class ServeSpec(Demands):
@@ -80,7 +84,7 @@ class ServeSpec(Demands):
     keys: OptionalPathText = None
     """The file of the keys; none takes `keys.json` of the workspace."""
 
-    rate_store: str = "memory://"
+    rate_store: Annotated[str, Location("address")] = "memory://"
     """Where requests are counted; redis://HOST:PORT shares the counts among services."""
 
     certfile: OptionalPathText = None
@@ -94,6 +98,19 @@ class ServeSpec(Demands):
 
     check: bool = False
     """Load the models, replay their canary rows by the path of requests, and stop."""
+
+    jobs: bool = False
+    """Take long jobs (check, plan, fit, evaluate, predict, export, pretrain, prompt) as runs, from
+    keys of the scope `operate`."""
+
+    jobs_root: Annotated[tuple[str, ...], BeforeValidator(_read_bundles), Location()] = ()
+    """Folders that all paths of jobs must lie in; relative ones begin in the first."""
+
+    jobs_hub: bool = False
+    """Let jobs name models and data sets that are fetched from the hub."""
+
+    job_limits: JobLimits = JobLimits()
+    """What jobs may take."""
 
     limits: ServiceLimits = ServiceLimits()
     """What a request may cost."""
@@ -160,6 +177,7 @@ def run(spec: ServeSpec, session: Session) -> ServeResult:
 
 def _settings(spec: ServeSpec, session: Session) -> Settings:
     from tunesmith.operations import OPERATIONS
+    from tunesmith.operations.jobs import OFFERED
     from tunesmith.runtime.onnx_model import core_count
     from tunesmith.stages.serve.server import LOOPBACK_NAMES
     from tunesmith.stages.serve.service import Settings
@@ -186,12 +204,31 @@ def _settings(spec: ServeSpec, session: Session) -> Settings:
                 "name": row.name,
                 "summary": row.summary,
                 "schema": row.spec.model_json_schema(),
+                "as_run": spec.jobs and row.name in OFFERED,
             }
             for row in OPERATIONS.values()
         ),
         is_admin_apart=spec.admin_port is not None,
         only_hosts=LOOPBACK_NAMES,
+        jobs=_jobs(spec, session),
     )
+
+
+def _jobs(spec: ServeSpec, session: Session) -> JobSettings | None:
+    """Return what jobs are started with, where they are taken.
+
+    Raises `SpecError` where no folder was named for them, and `NotFoundError` for one that is none.
+    """
+    if not spec.jobs:
+        return None
+    if not spec.jobs_root:
+        raise SpecError(
+            "`jobs` must have a folder that they may touch; got none",
+            hint="--jobs --jobs-root FOLDER",
+        )
+    from tunesmith.operations.jobs import job_settings
+
+    return job_settings(spec.jobs_root, session, hub=spec.jobs_hub, limits=spec.job_limits)
 
 
 def _read_served(bundles: Iterable[str], session: Session) -> Iterable[Served]:
@@ -223,6 +260,11 @@ def _say_who_may_ask(spec: ServeSpec, session: Session, *, is_open: bool) -> Non
 
     if not is_open:
         return
+    if spec.jobs:
+        raise SpecError(
+            "`jobs` must have keys: nobody may start work without a name; no key was made",
+            hint="tunesmith keys add NAME --scope operate",
+        )
     if not is_loopback(spec.host):
         raise SpecError(
             f"`host` must be this machine's own address where no key was made; got {spec.host}",

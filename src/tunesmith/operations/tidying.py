@@ -31,7 +31,7 @@ def delete_runs(spec: RunsSpec, session: Session) -> dict[str, Any]:
     names = require_operands(spec, least=1, most=None)
     workspace = session.workspace
     runs = list({run.id: run for run in map(workspace.runs.show, names)}.values())
-    going = [run.id for run in runs if run.status == "running"]
+    going = [run.id for run in runs if run.status in ("queued", "running")]
     if going:
         raise SpecError(
             [f"a run must have ended to be deleted; `{name}` is running" for name in going],

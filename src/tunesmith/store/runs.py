@@ -27,8 +27,8 @@ NAME = re.compile(r"\w[\w.-]{0,63}")
 class Run:
     """One execution of an operation: what was asked, how it ended, what came of it.
 
-    `status` is running, done, failed, interrupted or stopped (its process is gone without a word);
-    `directory` is where it was typed, which relative paths start from.
+    `status` is queued, running, done, failed, interrupted or stopped (its process is gone without a
+    word); `directory` is where it was typed, which relative paths start from.
     """
 
     id: str
@@ -82,11 +82,13 @@ class RunLog:
         """Use an open database."""
         self._database = database
 
-    def start(self, operation: str, spec: Mapping[str, Any], *, out: str | None) -> str:
-        """Record that a run begins and return its id: 8 hexadecimal digits."""
+    def start(
+        self, operation: str, spec: Mapping[str, Any], *, out: str | None, status: str = "running"
+    ) -> str:
+        """Record that a run begins, or waits (queued), and return its id: 8 hexadecimal digits."""
         fields = {
             "operation": operation,
-            "status": "running",
+            "status": status,
             "started": now(),
             "out": out,
             "process": os.getpid(),
@@ -102,6 +104,21 @@ class RunLog:
                 return identity
             except IntegrityError:  # the id is taken: of ten million runs, one draw in 400
                 continue
+
+    def begin(self, identity: str) -> None:
+        """Record that a run that waited is now carried out by this process."""
+        with self._database.writing() as connection:
+            connection.execute(
+                RUNS.update()
+                .where(RUNS.c.id == identity)
+                .values(
+                    status="running",
+                    started=now(),
+                    process=os.getpid(),
+                    host=host_name(),
+                    directory=_directory(),
+                )
+            )
 
     def finish(
         self,
@@ -239,7 +256,7 @@ def _replace_tags(run: Run, tags: tuple[str, ...]) -> Run:
 def _run(row: Any) -> Run:
     status = row.status
     is_here = row.host in (None, host_name())
-    if status == "running" and is_here and not _is_alive(row.process):
+    if status in ("queued", "running") and is_here and not _is_alive(row.process):
         status = "stopped"
     return Run(
         row.id,

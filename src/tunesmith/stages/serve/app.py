@@ -18,9 +18,11 @@ from starlette.types import ASGIApp
 
 from tunesmith.core.serving import Scope
 from tunesmith.stages.serve.gate import JSON, REPLAY, Gate, Passage
+from tunesmith.stages.serve.job_routes import Door, job_routes
 from tunesmith.stages.serve.keys import ANYBODY, Caller, is_refused_key, require_scope
 from tunesmith.stages.serve.metrics import CONTENT_TYPE
 from tunesmith.stages.serve.openapi import describe_api
+from tunesmith.stages.serve.openapi_jobs import with_jobs
 from tunesmith.stages.serve.pages import read_page
 from tunesmith.stages.serve.problems import Refusal, json_bytes, reason_of
 from tunesmith.stages.serve.requests import read_json, read_request, read_rows
@@ -37,6 +39,12 @@ def make_app(service: Service) -> ASGIApp:
         Route("/openapi.json", _openapi(service), methods=["GET"]),
         *(Route(path, _page(path), methods=["GET"]) for path in ("/docs", "/docs.js", "/docs.css")),
     ]
+    if service.jobs is not None:
+        door = Door(
+            lambda request: _admit(service, request, "operate"),
+            lambda request: _read_body(service, request),
+        )
+        routes += job_routes(service.jobs, door)
     if not service.settings.is_admin_apart:
         routes.append(Route("/metrics", _metrics(service, scope="admin"), methods=["GET"]))
     return Gate(service, Router(routes, redirect_slashes=False))
@@ -232,7 +240,10 @@ def _operations(service: Service) -> Endpoint:
 
 def _openapi(service: Service) -> Endpoint:
     async def openapi(request: Request) -> Response:  # noqa: ARG001
-        return _json(describe_api(service))
+        document = describe_api(service)
+        if service.jobs is not None:
+            document = with_jobs(document, service.jobs.settings.offered)
+        return _json(document)
 
     return _named("/openapi.json", openapi)
 

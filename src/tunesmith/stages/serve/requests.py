@@ -218,7 +218,7 @@ def read_rows(request: RequestSpec, task: Task, *, limits: ServiceLimits) -> Ask
     tokens = 0
     for number, row in enumerate(given, start=1):
         place = Place(REQUEST, number)
-        if bad := _unwritable(row):
+        if bad := unwritable(row):
             problems.append(Problem("every text must be Unicode", bad, str(place)))
             continue
         try:
@@ -262,7 +262,7 @@ def _without_flags(problem: Problem) -> Problem:
     return replace(problem, found=re.sub(r"; map another one with `[^`]*`", "", problem.found))
 
 
-def _unwritable(row: Any) -> str:
+def unwritable(row: Any) -> str:
     """Return the half character that a row holds, or nothing."""
     text = row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)
     try:

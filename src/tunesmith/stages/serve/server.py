@@ -106,6 +106,8 @@ async def _serve(
         plain = Address("127.0.0.1", 0)
         servers.append(_Server(_config(service, make_admin_app(service), plain)))
         sockets.append(admin)
+    if service.jobs is not None:
+        await service.jobs.start()
     stopping = asyncio.Event()
     host, port = public.getsockname()[:2]
     url = f"{address.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
@@ -130,6 +132,8 @@ async def _serve(
                 server.should_exit = True
             for task in (starting, waiting):
                 task.cancel()
+            if service.jobs is not None:  # its readers leave when it is over
+                await service.jobs.stop()
             await asyncio.gather(*tasks, starting, waiting, return_exceptions=True)
             await service.stop()
             service.log.write("stopped", answered=service.answered, refused=service.refused)

@@ -17,6 +17,7 @@ from tunesmith.core.errors import Problem
 from tunesmith.core.reliability import Demands
 from tunesmith.core.serving import BatchRecipe, ServiceLimits
 from tunesmith.stages.serve.canary import compare_canary
+from tunesmith.stages.serve.jobs import Jobs, JobSettings
 from tunesmith.stages.serve.keys import Gatekeeper
 from tunesmith.stages.serve.logs import EventLog
 from tunesmith.stages.serve.metrics import Metrics
@@ -75,6 +76,7 @@ class Settings:
     operations: tuple[dict[str, Any], ...]
     is_admin_apart: bool = False
     only_hosts: frozenset[str] = frozenset()
+    jobs: JobSettings | None = None
 
 
 class Service:
@@ -90,6 +92,7 @@ class Service:
         self.rates = rates
         self.log = log
         self.metrics = Metrics()
+        self.jobs = None if settings.jobs is None else Jobs(settings.jobs, log)
         self.state: State = "starting"
         self.problem = ""
         self.answered = 0
