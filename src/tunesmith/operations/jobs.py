@@ -42,7 +42,7 @@ service decided; `env` tells of his machine."""
 MODULE = "tunesmith.operations.jobs"
 """What a process of a job runs."""
 
-NICENESS = 10
+NICENESS = 5
 """Jobs leave the processor to answers."""
 
 PAUSE_SECONDS = 0.2

@@ -91,6 +91,13 @@ def test_every_route_of_a_service_with_keys_does_what_the_document_says(tmp_path
         assert ask_all(service, {"Authorization": f"Bearer {key}"}) == ROUTES
 
 
+def test_service_without_jobs_has_no_such_routes(service):
+    for path in ("/v1/runs", "/v1/runs/0a1b2c3d", "/v1/runs/0a1b2c3d/events"):
+        assert service.ask(path).status == 404
+    operations = service.ask("/v1/operations").fields["operations"]
+    assert not any(row["as_run"] for row in operations)
+
+
 def test_document_names_the_models_and_limits_of_this_service(service):
     fields = service.ask("/openapi.json").fields
     request = fields["components"]["schemas"]["Predict"]

@@ -145,16 +145,18 @@ class Jobs:
     async def cancel(self, identity: str) -> Run:
         """Stop a run as Ctrl-C does. Raises `Refusal`: 404, or 409 where it has ended."""
         run = await self.find(identity)
-        if self._current is not None and self._current.id == run.id:
-            self._interrupt(self._current)
-        elif job := next((own for own in self._waiting if own.id == run.id), None):
-            await self._drop(job)
-        else:
+        waits = next((job for job in self._waiting if job.id == run.id), None)
+        is_current = self._current is not None and self._current.id == run.id
+        if run.status not in WAITING or not (waits or is_current):
             raise Refusal(
                 HTTPStatus.CONFLICT,
                 f"a run must wait or be carried out here to be stopped; it is {run.status}",
                 hint=f"GET /v1/runs/{run.id}",
             )
+        if waits is not None:
+            await self._drop(waits)
+        elif self._current is not None:
+            self._interrupt(self._current)
         return await self.find(identity)
 
     def trail_of(self, run: Run) -> EventTrail:
@@ -192,7 +194,6 @@ class Jobs:
     async def _carry_out(self, job: Job) -> None:
         began = time.monotonic()
         job.trail.add("status", {"status": "running"})
-        self._log.write("job_begins", run=job.id, operation=job.operation)
         status = await self._run_process(job)
         run = await asyncio.to_thread(self._settle, job, status)
         job.trail.end(_ending(run))
@@ -214,6 +215,8 @@ class Jobs:
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        process = job.process.pid
+        self._log.write("job_begins", run=job.id, operation=job.operation, process=process)
         reader, job.writer = await asyncio.open_connection(sock=ours, limit=1 << 26)
         order = {"run": job.id, "operation": job.operation, "spec": job.spec}
         try:
