@@ -39,8 +39,8 @@ def with_jobs(document: dict[str, Any], offered: Iterable[str]) -> dict[str, Any
     """Return the document of a service with the routes of its jobs."""
     paths = {
         RUNS: {"get": _list(), "post": _ask()},
-        RUN: {"parameters": [RUN_ID], "get": _look(), "delete": _stop()},
-        EVENTS: {"parameters": [RUN_ID], "get": _follow()},
+        RUN: {"get": _look(), "delete": _stop()},
+        EVENTS: {"get": _follow()},
     }
     components = document["components"]
     schemas = {**components["schemas"], **_schemas(tuple(offered))}
@@ -77,6 +77,7 @@ def _look() -> dict[str, Any]:
     return {
         "operationId": "look",
         "summary": "How a run stands: what was asked, its result or its problem.",
+        "parameters": [RUN_ID],
         "responses": {"200": _answer("The answer.", "RunShown"), **_refusals(404)},
     }
 
@@ -85,6 +86,7 @@ def _stop() -> dict[str, Any]:
     return {
         "operationId": "stop",
         "summary": "Stop a run as Ctrl-C does.",
+        "parameters": [RUN_ID],
         "responses": {
             "202": _answer("It is being stopped.", "RunShown"),
             **_refusals(404, 409),
@@ -102,7 +104,7 @@ def _follow() -> dict[str, Any]:
     return {
         "operationId": "follow",
         "summary": "The events of a run, as server-sent events.",
-        "parameters": [LAST_EVENT],
+        "parameters": [RUN_ID, LAST_EVENT],
         "responses": {"200": events, "204": gone, **_refusals(404, 422)},
     }
 

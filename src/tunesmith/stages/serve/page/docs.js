@@ -36,6 +36,17 @@ const MEANINGS = {
   "Too many requests.": "请求过多。", "Something failed in the service.": "服务内部出错。",
   "Not ready, or the queue is full.": "尚未就绪，或队列已满。",
   "The answer took too long.": "回答用时过长。",
+  "Ask for an operation as a run; needs the scope `operate`.": "把一个操作作为运行提交；需要 `operate` 权限。",
+  "The newest runs that were asked for over HTTP.": "经 HTTP 提交的最新运行。",
+  "How a run stands: what was asked, its result or its problem.": "某个运行的状态：提交的内容、结果或问题。",
+  "Stop a run as Ctrl-C does.": "像 Ctrl-C 一样停止某个运行。",
+  "The events of a run, as server-sent events.": "某个运行的事件，以 server-sent events 形式发送。",
+  "It is on record and waits.": "已记录在案，正在等待。", "It is being stopped.": "正在停止。",
+  "Events, one after the other, the last of them `end`.": "依次发送的事件，最后一个是 `end`。",
+  "All events were read.": "所有事件都已读完。",
+  "There is no such run, or no such operation.": "没有这个运行，或没有这个操作。",
+  "The run has ended already.": "该运行已经结束。",
+  "A setting is not what it must be, or leads outside the folders of the service.": "某个设置不符合要求，或指向服务允许的文件夹之外。",
 };
 
 let language = new URLSearchParams(location.search).get("lang") || "en";
