@@ -24,6 +24,7 @@ from .test_trails import read
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 SOON_SECONDS = 60
+STATES = (b"queued", b"running")
 LONG = {
     "data": "rows.csv",
     "task": "classification",
@@ -129,6 +130,8 @@ def test_jobs_wait_their_turn_are_followed_and_stopped(desk):
     assert desk.events(first, after=5, most=4) == begun[5:]
     assert desk.look(first)["status"] == "running"
     assert desk.look(second)["status"] == "queued"
+    figures = desk.ask("/metrics", scope="admin").body
+    assert all(b'tunesmith_jobs{status="%s"} 1.0' % state in figures for state in STATES)
 
     assert desk.ask(f"/v1/runs/{first}", method="DELETE").status == 202
     ended = desk.wait(first, "interrupted")

@@ -110,9 +110,8 @@ class Jobs:
 
         Raises `Refusal` (503) where the queue is full, and what `read` raises.
         """
-        running = self._current is not None
-        if len(self._waiting) + self._entering + running > self.settings.limits.waiting:
-            raise _full(len(self._waiting))
+        if self.queued + self._entering + self.running > self.settings.limits.waiting:
+            raise _full(self.queued)
         self._entering += 1
         try:
             spec = await asyncio.to_thread(self.settings.read, request)
@@ -125,7 +124,7 @@ class Jobs:
         order = spec.model_dump(mode="json", exclude_unset=True)
         job = Job(run.id, request.operation, order, EventTrail(self.settings.limits.events))
         self._trails[job.id] = job.trail
-        job.trail.add("status", {"status": "queued", "before": len(self._waiting) + running})
+        job.trail.add("status", {"status": "queued", "before": self.queued + self.running})
         self._log.write("job_waits", run=job.id, operation=job.operation)
         self._waiting.append(job)
         self._arrival.set()
@@ -168,9 +167,14 @@ class Jobs:
         return trail
 
     @property
-    def counts(self) -> dict[str, int]:
-        """How many jobs wait, and how many are carried out."""
-        return {"queued": len(self._waiting), "running": int(self._current is not None)}
+    def queued(self) -> int:
+        """How many jobs wait."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """How many jobs are carried out: one, or none."""
+        return int(self._current is not None)
 
     async def _work(self) -> None:
         """Carry out one job after the other until the service stops."""

@@ -49,6 +49,9 @@ class Metrics:
         self.outside = self._counter("outside", "Texts found outside", "model", "version")
         self.workers = self._gauge("workers_ready", "Worker processes that take batches")
         self.lost = self._counter("workers_lost", "Worker processes that ended")
+        self.jobs = Gauge(
+            "tunesmith_jobs", "Long jobs by status.", ("status",), registry=self.registry
+        )
         self.ready = self._gauge("ready", "1 where /readyz says 200")
 
     def note_answers(self, model: str, version: str, answers: Iterable[Mapping[str, Any]]) -> None:

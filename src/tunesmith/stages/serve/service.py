@@ -93,6 +93,9 @@ class Service:
         self.log = log
         self.metrics = Metrics()
         self.jobs = None if settings.jobs is None else Jobs(settings.jobs, log)
+        if (jobs := self.jobs) is not None:
+            self.metrics.jobs.labels("queued").set_function(lambda: jobs.queued)
+            self.metrics.jobs.labels("running").set_function(lambda: jobs.running)
         self.state: State = "starting"
         self.problem = ""
         self.answered = 0
