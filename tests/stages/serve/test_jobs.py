@@ -213,6 +213,15 @@ def test_runs_that_were_not_asked_for_over_http_are_not_shown(desk):
     assert other not in {run["id"] for run in desk.ask("/v1/runs?limit=200").fields["runs"]}
 
 
+def test_run_that_another_service_carries_out_is_seen_but_neither_followed_nor_stopped(desk):
+    records = Workspace(desk.service.home).runs
+    other = records.start("fit", {"data": "rows.csv"}, out=None)  # by this very process
+    records.tag(other, ["http"])
+    assert desk.look(other)["status"] == "running"
+    assert desk.ask(f"/v1/runs/{other}/events").status == 409
+    assert desk.ask(f"/v1/runs/{other}", method="DELETE").status == 409
+
+
 def test_operations_say_which_may_be_asked_for(desk):
     found = desk.ask("/v1/operations").fields["operations"]
     offered = {row["name"] for row in found if row["as_run"]}

@@ -95,13 +95,15 @@ class Jobs:
 
     async def stop(self) -> None:
         """Stop what runs and what waits; all of it is on record as interrupted."""
-        if self._task is None:
+        task, self._task = self._task, None
+        if task is None:
             return
-        for job in list(self._waiting):
-            await self._drop(job)
+        waiting = list(self._waiting)
+        self._waiting.clear()
         if self._current is not None:
             self._interrupt(self._current)
-        self._task, task = None, self._task
+        for job in waiting:
+            await self._end_unbegun(job)
         self._arrival.set()
         await task
 
@@ -153,15 +155,25 @@ class Jobs:
                 hint=f"GET /v1/runs/{run.id}",
             )
         if waits is not None:
-            await self._drop(waits)
+            self._waiting.remove(waits)
+            await self._end_unbegun(waits)
         elif self._current is not None:
             self._interrupt(self._current)
         return await self.find(identity)
 
     def trail_of(self, run: Run) -> EventTrail:
-        """Return the events of a run; of one whose events are gone its end alone."""
+        """Return the events of a run; of one whose events are gone its end alone.
+
+        Raises `Refusal` (409) where another service carries it out.
+        """
         if run.id in self._trails:
             return self._trails[run.id]
+        if run.status in WAITING:
+            raise Refusal(
+                HTTPStatus.CONFLICT,
+                "the events of a run are with the service that carries it out; that is another",
+                hint=f"GET /v1/runs/{run.id}",
+            )
         trail = EventTrail(1)
         trail.end(_ending(run))
         return trail
@@ -178,11 +190,9 @@ class Jobs:
 
     async def _work(self) -> None:
         """Carry out one job after the other until the service stops."""
-        while self._task is not None or self._waiting:
+        while self._task is not None:
             if not self._waiting:
                 self._arrival.clear()
-                if self._task is None:
-                    return
                 await self._arrival.wait()
                 continue
             self._current = job = self._waiting.popleft()
@@ -255,9 +265,8 @@ class Jobs:
         grace = self.settings.limits.grace_ms / 1000
         asyncio.get_running_loop().call_later(grace, _kill, job.process)
 
-    async def _drop(self, job: Job) -> None:
-        """Take a job that waits out of the queue."""
-        self._waiting.remove(job)
+    async def _end_unbegun(self, job: Job) -> None:
+        """Record that a job which was taken out of the queue is not carried out."""
         await asyncio.to_thread(self._finish, job.id, "the work was stopped before it began")
         job.trail.end(_ending(await asyncio.to_thread(self._find, job.id)))
         self._log.write("job_ends", run=job.id, operation=job.operation, status="interrupted")

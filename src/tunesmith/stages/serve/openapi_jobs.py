@@ -11,7 +11,7 @@ from tunesmith.stages.serve.openapi import FOR_ALL, FOR_CALLERS, JSON, REFUSALS
 from tunesmith.stages.serve.trails import EVENT_STREAM
 
 NO_RUN = "There is no such run, or no such operation."
-OVER = "The run has ended already."
+OVER = "The run has ended already, or another service carries it out."
 UNFIT = "A setting is not what it must be, or leads outside the folders of the service."
 FOR_BODIES = (404, 408, 413, 415, 422)
 RUN_ID = {
@@ -105,7 +105,7 @@ def _follow() -> dict[str, Any]:
         "operationId": "follow",
         "summary": "The events of a run, as server-sent events.",
         "parameters": [RUN_ID, LAST_EVENT],
-        "responses": {"200": events, "204": gone, **_refusals(404, 422)},
+        "responses": {"200": events, "204": gone, **_refusals(404, 409, 422)},
     }
 
 

@@ -45,7 +45,7 @@ const MEANINGS = {
   "Events, one after the other, the last of them `end`.": "依次发送的事件，最后一个是 `end`。",
   "All events were read.": "所有事件都已读完。",
   "There is no such run, or no such operation.": "没有这个运行，或没有这个操作。",
-  "The run has ended already.": "该运行已经结束。",
+  "The run has ended already, or another service carries it out.": "该运行已经结束，或由另一个服务执行。",
   "A setting is not what it must be, or leads outside the folders of the service.": "某个设置不符合要求，或指向服务允许的文件夹之外。",
 };
 
