@@ -53,7 +53,8 @@ def test_every_setting_of_texts_is_a_location_or_is_known_to_be_none():
 
 
 def test_offered_operations_change_nothing_that_whoever_runs_the_service_decided():
-    assert set(OPERATIONS) - set(OFFERED) == {"serve", "keys", "runs", "zoo", "env"}
+    assert set(OFFERED) < set(OPERATIONS)
+    assert not {"serve", "keys", "runs", "zoo", "env"} & set(OFFERED)
 
 
 @pytest.fixture
