@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field
 from tunesmith.core.errors import GateError, SpecError
 from tunesmith.core.events import Said, Warned
 from tunesmith.core.jobs import JobLimits
-from tunesmith.core.locations import Location, OptionalPathText
+from tunesmith.core.locations import OptionalPathText
 from tunesmith.core.operation import Operation
 from tunesmith.core.reliability import Demands
 from tunesmith.core.serving import BatchRecipe, ServiceLimits
@@ -41,9 +41,7 @@ def _read_bundles(value: Any) -> Any:
     return value
 
 
-Bundles = Annotated[
-    tuple[str, ...], BeforeValidator(_read_bundles), Field(min_length=1), Location("bundle")
-]
+Bundles = Annotated[tuple[str, ...], BeforeValidator(_read_bundles), Field(min_length=1)]
 
 
 class ServeSpec(Demands):
@@ -84,7 +82,7 @@ class ServeSpec(Demands):
     keys: OptionalPathText = None
     """The file of the keys; none takes `keys.json` of the workspace."""
 
-    rate_store: Annotated[str, Location("address")] = "memory://"
+    rate_store: str = "memory://"
     """Where requests are counted; redis://HOST:PORT shares the counts among services."""
 
     certfile: OptionalPathText = None
@@ -103,7 +101,7 @@ class ServeSpec(Demands):
     """Take long jobs (check, plan, fit, evaluate, predict, export, pretrain, prompt) as runs, from
     keys of the scope `operate`."""
 
-    jobs_root: Annotated[tuple[str, ...], BeforeValidator(_read_bundles), Location()] = ()
+    jobs_root: Annotated[tuple[str, ...], BeforeValidator(_read_bundles)] = ()
     """Folders that all paths of jobs must lie in; relative ones begin in the first."""
 
     jobs_hub: bool = False

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from tunesmith.core.data_spec import Columns, TaskKind
 from tunesmith.core.errors import SpecError
-from tunesmith.core.locations import Location, OptionalPathText
+from tunesmith.core.locations import OptionalPathText
 from tunesmith.core.operation import Operation
 from tunesmith.core.spec import Spec
 from tunesmith.core.units import read_count
@@ -70,7 +70,7 @@ class ZooSpec(Spec):
     revision: str | None = None
     """The hub revision (branch, tag or commit); none takes the catalogue's, else the newest."""
 
-    mirror: Annotated[str | None, Location("address")] = Field(None, pattern=r"^https?://\S+$")
+    mirror: str | None = Field(None, pattern=r"^https?://\S+$")
     """Address of a mirror of the hub; none takes `$HF_ENDPOINT`, else the hub itself."""
 
 

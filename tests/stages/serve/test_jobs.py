@@ -24,6 +24,7 @@ from .test_trails import read
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 SOON_SECONDS = 60
+READERS = 3
 STATES = (b"queued", b"running")
 LONG = {
     "data": "rows.csv",
@@ -86,6 +87,18 @@ class Desk:
                 data += line
         return read(data)[:most]
 
+    def statuses_of_readers(self, run: str, count: int) -> list[int]:
+        """Return what so many readers of one run's events are told, none of whom leaves."""
+        statuses = []
+        with contextlib.ExitStack() as stack:
+            for _ in range(count):
+                asking = http.client.HTTPConnection("127.0.0.1", self.service.port, timeout=20)
+                stack.enter_context(contextlib.closing(asking))
+                headers = {"Authorization": f"Bearer {self.keys['operate']}"}
+                asking.request("GET", f"/v1/runs/{run}/events", headers=headers)
+                statuses.append(asking.getresponse().status)
+        return statuses
+
 
 @contextlib.contextmanager
 def taking_jobs(folder: Path, bundle: Path, model: Path, rows: Path, *words: str) -> Iterator[Desk]:
@@ -99,8 +112,9 @@ def taking_jobs(folder: Path, bundle: Path, model: Path, rows: Path, *words: str
         scope: tunesmith.keys("add", f"{scope}-{len(words)}", scope=scope, keys=path).key
         for scope in ("predict", "operate", "admin")
     }
-    limits = ("--set", "job_limits.waiting=1", "--set", "job_limits.heartbeat_ms=100")
-    given = ("--jobs", "--jobs-root", str(root), "--keys", str(path), *limits, *words)
+    limits = ("waiting=1", "heartbeat_ms=100", f"readers={READERS}")
+    set_limits = [word for limit in limits for word in ("--set", f"job_limits.{limit}")]
+    given = ("--jobs", "--jobs-root", str(root), "--keys", str(path), *set_limits, *words)
     with running(folder, str(bundle), *given, *FREE) as service:
         yield Desk(service, root, keys)
 
@@ -247,6 +261,7 @@ def test_service_that_is_killed_leaves_its_jobs_interrupted(
         carried_out = desk.run("predict", **many, out="answers.jsonl")
         waiting = desk.run("predict", **many, out="more.jsonl")
         assert "progress" in {kind for _, kind, _ in desk.events(carried_out, most=5)}
+        assert desk.statuses_of_readers(carried_out, READERS + 1)[-1] == 503
         desk.service.process.kill()
         desk.service.process.wait(10)
         records = Workspace(desk.service.home).runs
