@@ -13,6 +13,7 @@ from tunesmith.interfaces.python import (
     export,
     fit,
     keys,
+    mask,
     plan,
     predict,
     pretrain,
@@ -20,6 +21,7 @@ from tunesmith.interfaces.python import (
     runs,
     serve,
     stream,
+    verify,
     zoo,
 )
 
@@ -31,6 +33,7 @@ __all__ = [
     "export",
     "fit",
     "keys",
+    "mask",
     "plan",
     "predict",
     "pretrain",
@@ -38,5 +41,6 @@ __all__ = [
     "runs",
     "serve",
     "stream",
+    "verify",
     "zoo",
 ]

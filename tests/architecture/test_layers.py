@@ -97,6 +97,7 @@ def test_public_names_are_exactly_the_listed_ones():
         "export",
         "fit",
         "keys",
+        "mask",
         "plan",
         "predict",
         "pretrain",
@@ -104,6 +105,7 @@ def test_public_names_are_exactly_the_listed_ones():
         "runs",
         "serve",
         "stream",
+        "verify",
         "zoo",
     ]
     shown = {

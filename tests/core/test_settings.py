@@ -79,7 +79,7 @@ def test_no_operation_has_two_fields_of_one_path_but_different_meaning():
 def test_every_default_may_be_set_by_its_path(name):
     """What `--print-spec` shows, `--set` accepts."""
     spec = OPERATIONS[name].spec
-    required: dict[str, Any] = dict.fromkeys(("data", "bundle", "corpus"), "x")
+    required: dict[str, Any] = dict.fromkeys(("data", "bundle", "corpus", "log", "out"), "x")
     required |= {"task": "ner", "action": "list", "bundles": ("x",)}
     base = {key: value for key, value in required.items() if key in spec.model_fields}
     tried = 0

@@ -25,6 +25,8 @@ REQUIRED = {
     "corpus": "text.txt",
     "task": "ner",
     "bundles": "runs/b",
+    "log": "audit.jsonl",
+    "out": "masked.csv",
 }
 VERBS = pytest.mark.parametrize("verb", sorted(OPERATIONS))
 

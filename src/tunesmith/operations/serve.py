@@ -15,6 +15,7 @@ from tunesmith.core.errors import GateError, SpecError
 from tunesmith.core.events import Said, Warned
 from tunesmith.core.jobs import JobLimits
 from tunesmith.core.locations import OptionalPathText
+from tunesmith.core.masking import MaskedKinds
 from tunesmith.core.operation import Operation
 from tunesmith.core.reliability import Demands
 from tunesmith.core.serving import BatchRecipe, ServiceLimits
@@ -82,6 +83,15 @@ class ServeSpec(Demands):
     keys: OptionalPathText = None
     """The file of the keys; none takes `keys.json` of the workspace."""
 
+    jwt_keys: OptionalPathText = None
+    """Public keys of an identity provider (JWKS) whose signed tokens are taken beside keys."""
+
+    jwt_issuer: str | None = None
+    """Who must have issued a token: its claim `iss`."""
+
+    jwt_audience: str | None = None
+    """Whom a token must be meant for: one of its claim `aud`."""
+
     rate_store: str = "memory://"
     """Where requests are counted; redis://HOST:PORT shares the counts among services."""
 
@@ -93,6 +103,22 @@ class ServeSpec(Demands):
 
     log: OptionalPathText = None
     """File for the log, one JSON object a line; none writes it to standard error."""
+
+    audit_log: OptionalPathText = None
+    """File for the audit log, a chain of lines that `tunesmith verify` checks; none keeps none."""
+
+    audit_bytes: int = Field(100_000_000, ge=10_000)
+    """Bytes of the audit log after which it goes on in a new file."""
+
+    mask: MaskedKinds = ()
+    """Kinds of personal data that are replaced by placeholders before a model reads a text: all, or
+    some of email, resident_id, credit_code, iban, card, bank_card, ip, mobile, phone."""
+
+    mask_names: OptionalPathText = None
+    """A bundle for ner whose people are masked too."""
+
+    mask_numbered: bool = False
+    """Number the placeholders, `[PHONE_1]`: the same value of a row has the same number."""
 
     check: bool = False
     """Load the models, replay their canary rows by the path of requests, and stop."""
@@ -150,15 +176,17 @@ def run(spec: ServeSpec, session: Session) -> ServeResult:
         from tunesmith.stages.serve.rates import Rates
         from tunesmith.stages.serve.server import Address, check_service, run_service
         from tunesmith.stages.serve.service import Service
+    from tunesmith.operations.guarding import open_auditor, token_reader
     from tunesmith.operations.keys import key_path
     from tunesmith.store.keys import KeyFile
 
     started = time.perf_counter()
     settings = _settings(spec, session)
-    gatekeeper = Gatekeeper(KeyFile(key_path(spec.keys, session)))
+    keys = KeyFile(key_path(spec.keys, session))
+    gatekeeper = Gatekeeper(keys, tokens=token_reader(spec))
     rates = Rates(spec.limits, spec.rate_store)
-    with open_log(spec.log) as log:
-        service = Service(settings, gatekeeper=gatekeeper, rates=rates, log=log)
+    with open_log(spec.log) as log, open_auditor(spec, keys) as audit:
+        service = Service(settings, gatekeeper=gatekeeper, rates=rates, log=log, audit=audit)
         if spec.check:
             check_service(service)
             if service.problem:
@@ -169,12 +197,18 @@ def run(spec: ServeSpec, session: Session) -> ServeResult:
         else:
             _say_who_may_ask(spec, session, is_open=gatekeeper.is_open)
             address = Address(spec.host, spec.port, spec.admin_port, spec.certfile, spec.keyfile)
-            run_service(service, address, on_listening=lambda url: session.emit(Said(url)))
+            versions = {served.name: served.version for served in settings.models}
+            audit.started(log, models=versions, limits=spec.limits.model_dump())
+            try:
+                run_service(service, address, on_listening=lambda url: session.emit(Said(url)))
+            finally:
+                audit.stopped(log, answered=service.answered, refused=service.refused)
     return _result(service, time.perf_counter() - started)
 
 
 def _settings(spec: ServeSpec, session: Session) -> Settings:
     from tunesmith.operations import OPERATIONS
+    from tunesmith.operations.guarding import masking_settings
     from tunesmith.operations.jobs import OFFERED
     from tunesmith.runtime.onnx_model import core_count
     from tunesmith.stages.serve.server import LOOPBACK_NAMES
@@ -193,6 +227,7 @@ def _settings(spec: ServeSpec, session: Session) -> Settings:
             **own,
             "threads": threads,
             "cache": spec.cache,
+            **masking_settings(spec, session),
             "stuck_seconds": spec.batch.stuck_ms / 1000,
             "models": {served.name: str(served.bundle.path) for served in models},
             "versions": {str(served.bundle.path): served.version for served in models},

@@ -20,6 +20,8 @@ from tunesmith.core.answers import Answer
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.examples import Inputs
 from tunesmith.core.reliability import Demands
+from tunesmith.operations.masked_serving import UNMASKED_HEADS, RequestMasker, open_masking
+from tunesmith.operations.masking import Masker
 from tunesmith.operations.predict import PredictSpec, open_engine
 from tunesmith.runtime.caching import AnswerCache, answer_cached
 from tunesmith.runtime.canary import CanaryRow, read_canary
@@ -49,8 +51,18 @@ class BundleAnswerer:
     and so as `predict` computes the same rows.
     """
 
-    def __init__(self, engine: Engine, name: str, bundle: Bundle, *, cache: int) -> None:
-        """Answer with an engine that stays open."""
+    def __init__(
+        self,
+        engine: Engine,
+        name: str,
+        bundle: Bundle,
+        *,
+        cache: int,
+        masker: Masker | None = None,
+    ) -> None:
+        """Answer with an engine that stays open; `masker` has its rows masked before."""
+        has_texts = masker is not None and engine.task.head not in UNMASKED_HEADS
+        self._masking = RequestMasker(masker, engine.task) if masker and has_texts else None
         self._engine = engine
         self._name = name
         self._bundle = bundle
@@ -76,10 +88,19 @@ class BundleAnswerer:
             {"row": engine.task.input_fields(row.inputs), **_right_answers(engine, row)}
             for row in read_canary(self._bundle.path / "canary.jsonl", engine.task)
         ]
+        if self._masking is not None:  # what is masked cannot have the answer on record
+            kept = self._masking.unchanged([row["row"] for row in rows])
+            rows = [row for row, is_kept in zip(rows, kept, strict=True) if is_kept]
         return {"engine": self._name, "is_exact": self.is_exact, "canary": rows}
 
     def answer(self, orders: Sequence[Order]) -> Iterator[Reply]:
         """Yield the reply to each request, in order."""
+        if self._masking is not None:
+            yield from self._masking.around(orders, self._answer)
+        else:
+            yield from self._answer(orders)
+
+    def _answer(self, orders: Sequence[Order]) -> Iterator[Reply]:
         if not self.is_shareable:
             for order in orders:
                 yield from self._together([order])
@@ -181,8 +202,10 @@ def _open(stack: contextlib.ExitStack, path: str, settings: dict[str, Any]) -> B
     bundle = read_bundle(path)
     if bundle.fingerprint != settings["versions"][path]:
         raise TunesmithError(f"the bundle must be the one the service began with ({path})")
-    engine, name = stack.enter_context(open_engine(spec, Session(device=spec.device), bundle))
-    return BundleAnswerer(engine, name, bundle, cache=settings["cache"])
+    session = Session(device=spec.device)
+    engine, name = stack.enter_context(open_engine(spec, session, bundle))
+    masker = stack.enter_context(open_masking(settings, session))
+    return BundleAnswerer(engine, name, bundle, cache=settings["cache"], masker=masker)
 
 
 if __name__ == "__main__":

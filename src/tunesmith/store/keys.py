@@ -53,6 +53,30 @@ def utc_now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
+def key_changes(
+    before: tuple[KeyRecord, ...], after: tuple[KeyRecord, ...]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return which keys were added, revoked or given another end, without their digests."""
+    old = {record.id: record for record in before}
+    added = [record for record in after if record.id not in old]
+    kept = [(old[record.id], record) for record in after if record.id in old]
+    revoked = [new for was, new in kept if new.revoked != was.revoked]
+    ending = [new for was, new in kept if new.expires != was.expires]
+    gone = [record for record in before if record.id not in {each.id for each in after}]
+    named = {"added": added, "revoked": revoked, "ending": ending, "gone": gone}
+    return {name: [_shown(each) for each in records] for name, records in named.items() if records}
+
+
+def _shown(record: KeyRecord) -> dict[str, Any]:
+    return {
+        "key": record.id,
+        "name": record.name,
+        "scope": record.scope,
+        "expires": record.expires,
+        "revoked": record.revoked,
+    }
+
+
 class KeyFile:
     """The records of a file, read anew when it changed. A file that is not there holds none."""
 

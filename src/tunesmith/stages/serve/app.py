@@ -117,6 +117,7 @@ async def _admit(service: Service, request: Request, scope: Scope) -> Caller:
     passage: Passage = request.scope["passage"]
     if REPLAY in request.scope:
         return ANYBODY
+    service.audit.require_writable()
     address = request.client.host if request.client else ""
     try:
         if not service.gatekeeper.is_open:
@@ -184,7 +185,8 @@ def _predict(service: Service) -> Endpoint:
         served = service.find_model(asked_for.model)
         asked = read_rows(asked_for, served.bundle.task, limits=service.settings.limits)
         passage: Passage = request.scope["passage"]
-        passage.facts = {"model": served.name, "rows": len(asked.rows), "tokens": asked.tokens}
+        passage.facts = {"model": served.name, "version": served.version, "rows": len(asked.rows)}
+        passage.facts["tokens"] = asked.tokens
         reply = await service.answer(served, asked_for, asked, _until_gone(request))
         if REPLAY not in request.scope:
             service.answered += 1

@@ -13,7 +13,7 @@ SMALLEST_AGREEMENT = 0.99
 """Share of decisions that an export in int8, or a model in bf16, must share with the record: that
 by which `export` judged it."""
 
-NOT_ON_RECORD = ("outside", "outside_score", "abstained")
+NOT_ON_RECORD = ("outside", "outside_score", "abstained", "masked")
 
 
 def compare_canary(

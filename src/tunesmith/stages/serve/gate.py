@@ -110,11 +110,13 @@ class Passage:
         self.started = time.perf_counter()
         self.request_id = _request_id(scope)
         self._send = send
+        self._is_audited = False
 
     async def send(self, message: Any) -> None:
         """Send a part of the answer, with the headers that all have."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self._audit()
             own = (b"x-request-id", self.request_id.encode())
             message["headers"] = [*message["headers"], own, *SECURITY_HEADERS]
             if self.scope.get("scheme") == "https":
@@ -136,9 +138,10 @@ class Passage:
     def note(self) -> None:
         """Count and log the request."""
         seconds = time.perf_counter() - self.started
-        route = getattr(self.scope.get("endpoint"), "route", "other")
+        route = self.route
         if REPLAY in self.scope:
             return
+        self._audit()
         metrics = self.service.metrics
         metrics.requests.labels(route, str(self.status)).inc()
         metrics.seconds.labels(route).observe(seconds)
@@ -157,6 +160,26 @@ class Passage:
         fields |= {"reason": self.reason} if self.reason else {}
         fields |= {"failure": self.failure} if self.failure else {}
         self.service.log.write("request", **fields)
+
+    @property
+    def route(self) -> str:
+        """The path that metrics and logs call the request by."""
+        return getattr(self.scope.get("endpoint"), "route", "other")
+
+    def _audit(self) -> None:
+        """Write the request into the audit log, before anything of its answer is sent."""
+        audit = self.service.audit
+        if self._is_audited or not audit.is_on or REPLAY in self.scope:
+            return
+        self._is_audited = True
+        fields = {
+            "request_id": self.request_id,
+            "route": self.route,
+            "status": self.status,
+            **self.facts,
+        }
+        headers = Request(self.scope).headers
+        audit.note(self.service.log, caller=self.caller, headers=headers, fields=fields)
 
 
 async def _nothing() -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -19,6 +19,9 @@ from tunesmith.core.errors import TunesmithError
 from tunesmith.core.serving import Scope
 from tunesmith.stages.serve.problems import Refusal
 from tunesmith.store.keys import KeyFile, KeyRecord, utc_now
+
+if TYPE_CHECKING:
+    from tunesmith.stages.serve.tokens import TokenReader
 
 PREFIX = "ts"
 SECRET_BYTES = 32
@@ -65,9 +68,10 @@ class Gatekeeper:
     The file is looked at for every request, so that what is revoked is refused at once.
     """
 
-    def __init__(self, file: KeyFile) -> None:
-        """Know no key yet."""
+    def __init__(self, file: KeyFile, *, tokens: TokenReader | None = None) -> None:
+        """Know no key yet; `tokens` judges signed ones of an identity provider."""
         self._file = file
+        self._tokens = tokens
         self._was_closed = False
         self._secret = secrets.token_bytes(32)
         self._known: dict[str, tuple[str, bytes]] = {}
@@ -77,7 +81,9 @@ class Gatekeeper:
 
     @property
     def is_open(self) -> bool:
-        """Whether everybody may ask: no key was made so far."""
+        """Whether everybody may ask: no key was made so far, and no provider's tokens are taken."""
+        if self._tokens is not None:
+            return False
         self._was_closed = self._was_closed or bool(self._records())
         return not self._was_closed
 
@@ -88,8 +94,12 @@ class Gatekeeper:
         """
         if self.is_open:
             return ANYBODY
+        given = presented_key(headers)
+        if self._tokens is not None and _is_token(given):
+            who, scope = self._tokens.read(given)
+            return Caller(who, who, scope)
         key = _given_key(headers)
-        identity = key.split("_")[1] if key.count("_") >= 2 else ""
+        identity = _id_of(key)
         record = next((found for found in self._records() if found.id == identity), None)
         if not await self._is_right(key, record):
             raise _unauthorised("the key must be one that was made here", "another")
@@ -155,12 +165,29 @@ def is_refused_key(error: TunesmithError) -> bool:
     return isinstance(error, Refusal) and error.status == HTTPStatus.UNAUTHORIZED
 
 
+def presented_key(headers: Mapping[str, str]) -> str:
+    """Return what a request gives as its key, whatever it is; empty where it gives none."""
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    return headers.get("x-api-key", "") or (token.strip() if kind.lower() == "bearer" else "")
+
+
+def claimed_id(headers: Mapping[str, str]) -> str:
+    """Return the id that a request's key says it has, which may be anything, or nothing."""
+    return _id_of(presented_key(headers))
+
+
+def _id_of(key: str) -> str:
+    return key.split("_")[1] if key.count("_") >= 2 else ""
+
+
+def _is_token(key: str) -> bool:
+    return key.count(".") == 2 and key.startswith("ey")
+
+
 def _given_key(headers: Mapping[str, str]) -> str:
-    authorization, own = headers.get("authorization", ""), headers.get("x-api-key", "")
-    kind, _, token = authorization.partition(" ")
-    key = own or (token.strip() if kind.lower() == "bearer" else "")
+    key = presented_key(headers)
     if not key:
-        found = "an Authorization of another kind" if authorization else "none"
+        found = "an Authorization of another kind" if headers.get("authorization") else "none"
         raise _unauthorised("a key must be given, as `Authorization: Bearer KEY`", found)
     if len(key) > LONGEST_KEY or not key.isascii():
         raise _unauthorised("the key must be one that was made here", "another")

@@ -186,6 +186,11 @@ def _schemas(service: Service) -> dict[str, Any]:
             "label": text,
             "confidence": {"type": "number", "minimum": 0, "maximum": 1.000001},
             "abstained": {"type": "boolean"},
+            "masked": {
+                "type": "object",
+                "additionalProperties": {"type": "integer"},
+                "description": "What was masked in the row, by kind, where the service masks.",
+            },
         },
     }
     return {

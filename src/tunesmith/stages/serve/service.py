@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 from tunesmith.core.errors import Problem
 from tunesmith.core.reliability import Demands
 from tunesmith.core.serving import BatchRecipe, ServiceLimits
+from tunesmith.stages.serve.auditing import Auditor
 from tunesmith.stages.serve.canary import compare_canary
 from tunesmith.stages.serve.jobs import Jobs, JobSettings
 from tunesmith.stages.serve.keys import Gatekeeper
@@ -83,9 +84,16 @@ class Service:
     """Bundles that answer requests, from the first canary row to the last accepted request."""
 
     def __init__(
-        self, settings: Settings, *, gatekeeper: Gatekeeper, rates: Rates, log: EventLog
+        self,
+        settings: Settings,
+        *,
+        gatekeeper: Gatekeeper,
+        rates: Rates,
+        log: EventLog,
+        audit: Auditor | None = None,
     ) -> None:
         """Prepare; nothing is loaded before `start`."""
+        self.audit = audit or Auditor()
         self.settings = settings
         self.models = {served.name: served for served in settings.models}
         self.gatekeeper = gatekeeper
