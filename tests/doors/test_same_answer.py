@@ -75,6 +75,11 @@ def good_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any]]
             {"action": "check", "subject": place["rows"], "task": "classification",
              "model": place["model"]},
         ),
+        "zoo rank": (
+            "zoo",
+            {"action": "rank", "subject": place["rows"], "task": "classification",
+             "models": [place["model"]], "rows": 40},
+        ),
         "predict texts": ("predict", {"bundle": place["run"], "texts": ["good", "坏"]}),
         "predict with all scores": (
             "predict",
@@ -170,6 +175,9 @@ def bad_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any], 
             "serve", {"bundles": [place["run"]], "limits": {"row": 3}}, 2),
         "open service on a network": (
             "serve", {"bundles": [place["run"]], "host": "0.0.0.0", "keys": place["keys"]}, 2),
+        "no such model to rank": (
+            "zoo",
+            {"action": "rank", "subject": place["rows"], "task": "ner", "models": ["nothing"]}, 3),
         "no such model to show": ("zoo", {"action": "show", "subject": "nobody/nothing"}, 3),
         "key of nobody": ("keys", {"action": "revoke", "name": "x", "keys": place["keys"]}, 3),
         "mask into another format": (

@@ -36,7 +36,7 @@ def test_show_takes_an_alias_and_gives_memory_by_its_terms():
     assert tuning["total"] == sum(value for name, value in tuning.items() if name != "total")
 
 
-@pytest.mark.parametrize("action", ["show", "fetch", "remove", "check", "add"])
+@pytest.mark.parametrize("action", ["show", "fetch", "remove", "check", "rank", "add"])
 def test_action_without_its_subject_says_what_is_missing(action):
     with pytest.raises(SpecError, match=f"`zoo {action}` must be told"):
         tunesmith.zoo(action)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -9,10 +10,13 @@ from pydantic import BeforeValidator, Field
 from tunesmith.core.spec import Part
 
 
-def _split_names(value: Any) -> Any:
-    """Turn `probe,full` into its names, alone or in a list."""
-    parts = [value] if isinstance(value, str) else value
-    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+def split_names(value: Any) -> Any:
+    """Turn `probe,full` into its names, alone or in a list; a path is a name."""
+    parts = [value] if isinstance(value, str | PurePath) else value
+    if not isinstance(parts, list | tuple):
+        return value
+    parts = [str(part) if isinstance(part, PurePath) else part for part in parts]
+    if not all(isinstance(part, str) for part in parts):
         return value
     return tuple(name.strip() for part in parts for name in part.split(",") if name.strip())
 
@@ -20,7 +24,7 @@ def _split_names(value: Any) -> Any:
 class PlanRecipe(Part):
     """Which methods are measured, for how long, and what the choice may cost."""
 
-    candidates: Annotated[tuple[str, ...], BeforeValidator(_split_names)] = ()
+    candidates: Annotated[tuple[str, ...], BeforeValidator(split_names)] = ()
     """Methods to measure, the cheapest first, as `probe,full`; none takes what suits the task."""
 
     budget_minutes: float = Field(10.0, gt=0)

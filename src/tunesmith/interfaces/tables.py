@@ -15,6 +15,7 @@ from rich.text import Text
 from tunesmith.core.measures import Measure
 from tunesmith.interfaces import zoo_tables
 from tunesmith.interfaces.predictions import show_prediction
+from tunesmith.interfaces.rank_tables import show_ranking
 from tunesmith.interfaces.run_tables import show_runs
 from tunesmith.interfaces.terminal import visible
 from tunesmith.operations.check import CheckResult
@@ -219,6 +220,9 @@ def _(result: RunsResult) -> None:
 @show.register
 def _(result: ZooResult) -> None:
     console = _console()
+    if result.action == "rank":
+        show_ranking(console, result)
+        return
     if result.action != "list":
         for line in zoo_tables.lines_of(result):
             console.say(line)

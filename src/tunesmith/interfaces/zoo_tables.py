@@ -83,11 +83,27 @@ def _facts(model: Mapping[str, Any], details: Mapping[str, Any]) -> Iterator[str
             if size and part not in ("total", "process")
         )
         yield f"  {_MEMORY[name]:<11}{show_bytes(terms['total'])} on a CPU: {shown}"
+    yield from _experience(details)
     for source in model["sources"]:
         facts = {key: value for key, value in source.items() if value and key != "kind"}
         yield f"  {'Source':<11}{source['kind']} " + ", ".join(map(str, facts.values()))
     for fact in model["facts"]:
         yield f"  {'Facts':<11}{fact}"
+
+
+def _experience(details: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what rankings and tuned models of this workspace say of a model."""
+    for ranked in details["ranked"]:
+        place = "beyond limits" if ranked["place"] is None else f"{ranked['place']}"
+        yield (
+            f"  {'Ranked':<11}{place} of {ranked['of']} for {ranked['task']} on {ranked['data']}: "
+            f"{ranked['score']:.3f}, {ranked['latency_ms']:.1f} ms a row"
+        )
+    for known in details["measured"]:
+        yield (
+            f"  {'Measured':<11}{known['measure']} {known['value']:.3f} by {known['method']} "
+            f"on {known['data']} ({known['split']}, {known['count']:,})"
+        )
 
 
 _MEMORY = {"tuning": "Tuning", "tuning_lora": "By LoRA", "serving": "Serving"}

@@ -80,6 +80,27 @@ def lower_states(encoder: Any, batch: Batch, layers: int) -> torch.Tensor:
         return _climb(encoder, hidden, layout, range(layers), precision)
 
 
+def average_states(encoder: Any, batch: Batch) -> torch.Tensor:
+    """Return (B, T, H) float32: the mean of each token's states behind every layer.
+
+    The embeddings are left out; what stands at padding is undefined.
+    """
+    ids, mask = batch["input_ids"], batch["attention_mask"]
+    if not can_pack(encoder):
+        types = type_inputs(encoder, batch)
+        found = encoder(ids, attention_mask=mask, output_hidden_states=True, **types)
+        states = found.hidden_states[1:]
+        return torch.stack([state.float() for state in states]).mean(dim=0)
+    layout, depth = Layout.of(mask), _depth(encoder)
+    with _own_precision() as precision:
+        hidden = _embed(encoder, batch, layout, None)
+        total = torch.zeros_like(hidden, dtype=torch.float32)
+        for number in range(depth):
+            hidden = _climb(encoder, hidden, layout, range(number, number + 1), precision)
+            total += hidden
+        return layout.pad(total / depth).view(layout.rows, layout.width, -1)
+
+
 @contextlib.contextmanager
 def _own_precision() -> Iterator[torch.dtype]:
     """Give the type of matrix products, and keep autocast from casting once more."""

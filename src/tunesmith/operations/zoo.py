@@ -7,23 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from tunesmith.core.data_spec import Columns, TaskKind
+from tunesmith.core.data_spec import LARGEST_SEED, Columns, TaskKind
 from tunesmith.core.errors import SpecError
 from tunesmith.core.locations import OptionalPathText
 from tunesmith.core.operation import Operation
+from tunesmith.core.planning import split_names
 from tunesmith.core.spec import Spec
 from tunesmith.core.units import read_count
 
 if TYPE_CHECKING:
     from tunesmith.session import Session
 
-Action = Literal["list", "show", "fetch", "remove", "check", "add"]
+Action = Literal["list", "show", "fetch", "remove", "check", "rank", "add"]
 
 SUBJECTS: dict[str, str] = {
     "show": "a model's id or alias",
     "fetch": "a model's id or alias",
     "remove": "a model's id or alias",
     "check": "the rows to read: a file or a folder",
+    "rank": "the rows to learn from: a file or a folder",
     "add": "a folder that holds a model, or a hub id",
 }
 """What stands behind an action."""
@@ -37,32 +39,50 @@ class ZooSpec(Spec):
     """Choose, fetch and keep pretrained models."""
 
     action: Action = Field(json_schema_extra={"positional": True})
-    """What is done: `list`, `show`, `fetch`, `remove`, `check` (a model against your rows) or `add`
-    (a model of your own)."""
+    """What is done: `list`, `show`, `fetch`, `remove`, `check` (a model against your rows), `rank`
+    (the models that are here, by what your rows say of them) or `add` (a model of your own)."""
 
     subject: OptionalPathText = Field(None, json_schema_extra={"positional": True})
-    """A model's id or alias (show, fetch, remove), rows (check), or a folder or hub id (add)."""
+    """A model's id or alias (show, fetch, remove), rows (check, rank), or a folder or hub id (add).
+    """
 
     task: TaskKind | None = None
-    """The task that a model must be made for (list), or that the rows are of (check)."""
+    """The task that a model must be made for (list), or that the rows are of (check, rank)."""
 
     language: str | None = None
-    """A language that a model must speak, such as en or zh (list)."""
+    """A language that a model must speak, such as en or zh (list, rank)."""
 
     max_parameters: Annotated[int | None, BeforeValidator(_read_parameters)] = Field(None, gt=0)
-    """The most parameters a model may have, such as 120M (list)."""
+    """The most parameters a model may have, such as 120M (list, rank)."""
 
     licence: str | None = None
-    """A licence by its SPDX name, or `commercial`: one that allows commercial use (list, add)."""
+    """A licence by its SPDX name, or `commercial`: one that allows commercial use (list, rank,
+    add)."""
 
     family: str | None = None
-    """A family, such as BERT (list)."""
+    """A family, such as BERT (list, rank)."""
 
     model: OptionalPathText = None
     """The model whose tokenizer reads the rows (check)."""
 
     column: Columns
-    """`ROLE=NAME`: the column that holds a role, where it has another name (check)."""
+    """`ROLE=NAME`: the column that holds a role, where it has another name (check, rank)."""
+
+    models: Annotated[tuple[str, ...], BeforeValidator(split_names), Location("model")] = ()
+    """Models of this machine to rank, as `minilm,runs/zh/backbone`; none takes all that can do the
+    task (rank)."""
+
+    rows: int = Field(1000, ge=20)
+    """Training rows that models are compared on, drawn with the classes in proportion (rank)."""
+
+    max_latency_ms: float | None = Field(None, gt=0)
+    """Milliseconds that reading one row may take (median); none allows any (rank)."""
+
+    max_memory_gb: float | None = Field(None, gt=0)
+    """Gigabytes of memory that the process may hold while it reads rows; none allows any (rank)."""
+
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
+    """Seed of which rows are drawn (rank)."""
 
     name: str | None = None
     """The id of the new entry; none takes the folder's name, or the hub id (add)."""

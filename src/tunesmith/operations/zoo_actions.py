@@ -22,41 +22,43 @@ from tunesmith.model.known import (
 )
 from tunesmith.operations.zoo import ZooSpec
 from tunesmith.operations.zoo_check import check_reading
+from tunesmith.operations.zoo_places import fetched_models, local_folder, terms_of
+from tunesmith.operations.zoo_rank import rank_models
 from tunesmith.session import Session
 from tunesmith.stages.zoo import Wanted, select_entries, serving_memory, tuning_memory
 from tunesmith.store.atomic import write_file
 
 Found: TypeAlias = tuple[list[dict[str, Any]], dict[str, Any]]
 
-LICENCES = {
-    "apache-2.0": ("Apache-2.0", "allowed"),
-    "mit": ("MIT", "allowed"),
-    "bsd-3-clause": ("BSD-3-Clause", "allowed"),
-    "cc-by-4.0": ("CC-BY-4.0", "allowed"),
-    "cc-by-nc-4.0": ("CC-BY-NC-4.0", "forbidden"),
-    "cc-by-nc-sa-4.0": ("CC-BY-NC-SA-4.0", "forbidden"),
-}
-"""The hub's names of licences whose terms are plain; of others it is unknown what they allow."""
+SHOWN_RESULTS = 5
 
 
 def list_models(spec: ZooSpec, session: Session) -> Found:
     """Return the entries that are as wanted, the smallest first."""
     wanted = Wanted(spec.task, spec.language, spec.max_parameters, spec.licence, spec.family)
     entries = select_entries(read_catalogue(session.workspace.root), wanted)
-    here = _here()
+    here = fetched_models()
     return [_summary(entry, here) for entry in entries], {}
 
 
 def show_model(spec: ZooSpec, session: Session) -> Found:
-    """Return all that is known of one model, and what it would take to tune and to serve."""
+    """Return all that is known of one model, what it would take, and what was measured here."""
     entry = require_entry(str(spec.subject), read_catalogue(session.workspace.root))
     costs = {
         "tuning": tuning_memory(entry).to_json(),
         "tuning_lora": tuning_memory(entry, method="lora").to_json(),
         "serving": serving_memory(entry).to_json(),
     }
-    here = _where(entry, _here())
-    return [{**entry.to_json(), "here": here is not None}], {"memory": costs, "path": here}
+    here = local_folder(entry, fetched_models())
+    known = {
+        "ranked": [_ranked(*found) for found in session.workspace.rankings.of(entry.id)],
+        "measured": _measured(entry, session),
+    }
+    return [{**entry.to_json(), "here": here is not None}], {
+        "memory": costs,
+        "path": here,
+        **known,
+    }
 
 
 def fetch_model(spec: ZooSpec, session: Session) -> Found:
@@ -102,7 +104,7 @@ def remove_model(spec: ZooSpec, session: Session) -> Found:
     if was_own:
         own.unlink()
     if freed is None and not was_own:
-        here = ", ".join(sorted(_here())) or "none"
+        here = ", ".join(sorted(fetched_models())) or "none"
         raise NotFoundError(
             Problem("a model must have been fetched or added to be removed", f"`{name}`"),
             hint=f"tunesmith zoo list; fetched so far: {here}",
@@ -142,11 +144,11 @@ def add_model(spec: ZooSpec, session: Session) -> Found:
         identity = spec.name or subject
         source, terms = HubSource(id=subject, revision=model.revision or None), dict(model.terms)
     entry = describe_folder(
-        folder, identity=identity, sources=(source,), terms=_terms(terms, spec.licence)
+        folder, identity=identity, sources=(source,), terms=terms_of(terms, spec.licence)
     )
     path = own_file(session.workspace.root, identity)
     write_file(path, write_entry(entry))
-    here = {identity: folder} if is_folder else _here()
+    here = {identity: folder} if is_folder else fetched_models()
     return [_summary(entry, here)], {"path": str(path)}
 
 
@@ -156,8 +158,24 @@ ACTIONS: dict[str, Callable[[ZooSpec, Session], Found]] = {
     "fetch": fetch_model,
     "remove": remove_model,
     "check": check_model,
+    "rank": rank_models,
     "add": add_model,
 }
+
+
+def _ranked(ranking: dict[str, Any], line: dict[str, Any]) -> dict[str, Any]:
+    """Return where a ranking that was made here put a model."""
+    shared = {name: ranking[name] for name in ("data", "data_sha256", "task", "rows", "machine")}
+    own = ("place", "place_low", "place_high", "score", "latency_ms", "memory_gb", "state")
+    return {**shared, "of": len(ranking["ranking"]), **{name: line[name] for name in own}}
+
+
+def _measured(entry: Entry, session: Session) -> list[dict[str, Any]]:
+    """Return the headlines of what was tuned from a model here, newest first."""
+    results = session.workspace.results
+    found = [own for name in entry.names for own in results.find(model=name, headline_only=True)]
+    found.sort(key=lambda own: own.measured, reverse=True)
+    return [own.to_json() for own in found[:SHOWN_RESULTS]]
 
 
 def _summary(entry: Entry, here: dict[str, Path]) -> dict[str, Any]:
@@ -172,35 +190,5 @@ def _summary(entry: Entry, here: dict[str, Path]) -> dict[str, Any]:
         "licence": entry.licence,
         "commercial": entry.commercial,
         "download_bytes": entry.download_bytes,
-        "here": _where(entry, here) is not None,
-    }
-
-
-def _here() -> dict[str, Path]:
-    return hub.cached_models()
-
-
-def _where(entry: Entry, here: dict[str, Path]) -> str | None:
-    """Return the folder that holds a model on this machine, or None."""
-    from tunesmith.model.sources import packaged_folder
-
-    if entry.folder:
-        return entry.folder.path if Path(entry.folder.path).is_dir() else None
-    if entry.package and (folder := packaged_folder(entry.package)):
-        return str(folder)
-    found = here.get(entry.hub.id if entry.hub else entry.id)
-    return None if found is None else str(found)
-
-
-def _terms(card: dict[str, Any], licence: str | None) -> dict[str, Any]:
-    """Return licence and languages as an entry has them, from what a model's card says."""
-    stated = str(card.get("license_name") or card.get("license") or "not stated")
-    name, commercial = LICENCES.get((licence or stated).lower(), (licence or stated, "unknown"))
-    languages = card.get("language") or []
-    listed = [languages] if isinstance(languages, str) else list(languages)
-    codes = [str(code).lower().partition("-")[0] for code in listed if code != "multilingual"]
-    return {
-        "licence": name,
-        "commercial": commercial,
-        "languages": tuple(dict.fromkeys(codes)),
+        "here": local_folder(entry, here) is not None,
     }

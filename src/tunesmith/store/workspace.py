@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tunesmith.store.bundle_records import BundleRecords
     from tunesmith.store.bundles import Bundle
     from tunesmith.store.database import Database
+    from tunesmith.store.rankings import Rankings
     from tunesmith.store.results import Results
     from tunesmith.store.runs import RunLog
     from tunesmith.store.token_cache import TokenCache
@@ -70,6 +71,13 @@ class Workspace:
         from tunesmith.store.results import Results  # noqa: PLC0415 (SQLAlchemy; not for `--help`)
 
         return Results(self.records)
+
+    @cached_property
+    def rankings(self) -> Rankings:
+        """The rankings of models that were made here, in `rankings`."""
+        from tunesmith.store.rankings import Rankings  # noqa: PLC0415 (not for `--help`)
+
+        return Rankings(self.root / "rankings")
 
     @cached_property
     def tokens(self) -> TokenCache:
