@@ -66,7 +66,7 @@ def _tune_once(out: Path, which: tuple[str, str, int], data: Path, model: str) -
         model=model,
         method="full",
         seed=seed,
-        training={"threads": 1},
+        training={"threads": 1, "epochs": CASES[task].epochs},
         out=out / "run",
         overwrite=True,
         session=Session(workspace=Workspace(out / "home")),

@@ -176,3 +176,13 @@ def test_rows_outside_are_written_where_they_are_taught(load_benchmark, tmp_path
             for name in ("train", "valid", "test")
         ]
         assert counts == [2 if taught else 1, 2, 2]
+
+
+def test_ranking_is_held_to_true_scores_and_its_first_choice_to_the_best(load_benchmark):
+    agreement = load_benchmark("ranking").agreement
+    found = agreement([0.1, 0.2, 0.4], [0.50, 0.60, 0.80])
+    assert found["pearson"] == pytest.approx(1.0)
+    assert (found["kendall"], found["regret_points"]) == (1.0, 0.0)
+    wrong = agreement([0.4, 0.2, 0.1], [0.50, 0.60, 0.80])
+    assert wrong["kendall"] == -1.0
+    assert wrong["regret_points"] == pytest.approx(30.0)

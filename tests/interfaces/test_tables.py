@@ -294,3 +294,60 @@ def test_zoo_says_what_a_fetch_and_a_removal_did(shown):
     assert "90.9 MB" in text
     freed = {"removed": "a/b", "freed_bytes": 1500, "entry_removed": True}
     assert shown(ZooResult("remove", (), freed)) == "Removed a/b, and its entry: 1.5 kB freed\n"
+
+
+def ranked_model(**fields: Any) -> dict[str, Any]:
+    return {
+        "place": 1,
+        "place_low": 1,
+        "place_high": 2,
+        "is_tied": True,
+        "model": "minilm",
+        "score": 0.5,
+        "score_low": 0.48,
+        "score_high": 0.52,
+        "shares": {"logme": 0.1, "h_score": 0.4, "neighbours": 0.7, "probe": 0.8},
+        "nce": {"nats": None, "ratio": None, "why": "the model has no labels of its own"},
+        "measured": None,
+        "latency_ms": 12.34,
+        "memory_gb": 0.72,
+        "disk_bytes": 91_000_000,
+        "state": "",
+        **fields,
+    }
+
+
+def test_zoo_ranks_models_and_says_who_is_tied_measured_beyond_limits_and_left_out(shown):
+    known = {**measure(0.8), "method": "full", "measure": "accuracy", "split": "test"}
+    models = (
+        ranked_model(measured={**known, "model": "minilm"}),
+        ranked_model(model=HOSTILE, place=2, nce={"nats": -1.0, "ratio": 0.25, "why": ""}),
+        ranked_model(
+            model="slow",
+            place=None,
+            place_low=None,
+            place_high=None,
+            is_tied=False,
+            state="99.0 ms a row, 2 are allowed",
+        ),
+    )
+    details = {
+        "data": "rows.csv",
+        "task": "classification",
+        "measure": "accuracy",
+        "rows": 100,
+        "train_rows": 1000,
+        "left_out": [{"model": "big", "why": "335M parameters, 120M are allowed"}],
+        "next": "tunesmith fit rows.csv --task classification --model minilm",
+    }
+    text = shown(ZooResult("rank", models, details))
+    row = next(line for line in text.splitlines() if " minilm " in line)
+    for cell in ("1–2", "0.500 ±0.020", "12.3 ms", "0.72 GB", "91.0 MB", "tied"):
+        assert cell in row
+    assert "Sure     minilm, " in text
+    assert "cannot be told apart" in text
+    assert "its own labels tell 25.0% of yours" in text
+    assert "Measured minilm, full: accuracy 0.800" in text
+    assert "Left out big: 335M parameters" in text
+    assert "tunesmith fit rows.csv" in text
+    assert "\x1b" not in text

@@ -15,10 +15,9 @@ def split_names(value: Any) -> Any:
     parts = [value] if isinstance(value, str | PurePath) else value
     if not isinstance(parts, list | tuple):
         return value
-    parts = [str(part) if isinstance(part, PurePath) else part for part in parts]
-    if not all(isinstance(part, str) for part in parts):
+    if not all(isinstance(part, str | PurePath) for part in parts):
         return value
-    return tuple(name.strip() for part in parts for name in part.split(",") if name.strip())
+    return tuple(name.strip() for part in parts for name in str(part).split(",") if name.strip())
 
 
 class PlanRecipe(Part):

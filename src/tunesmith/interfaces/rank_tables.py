@@ -23,18 +23,21 @@ SHARES = {
 }
 """What each estimate is called above its column."""
 
+WIDE_COLUMNS = 110
+
 
 def show_ranking(console: Any, result: ZooResult) -> None:
-    """Print the models of `zoo rank`, the most promising first."""
+    """Print the models of `zoo rank`, the most promising first.
+
+    A wide terminal has a column for each estimate.
+    """
     details, lines = result.details, result.models
-    names = [name for name in SHARES if name in lines[0]["shares"]]
+    is_wide = console.width >= WIDE_COLUMNS
+    names = [name for name in SHARES if is_wide and name in lines[0]["shares"]]
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("", justify="right", no_wrap=True)
-    table.add_column("may be", no_wrap=True)
-    table.add_column("model", overflow="fold")
-    for column in ("score", *(SHARES[name] for name in names), details["measure"]):
-        table.add_column(column, justify="right", no_wrap=True)
-    for column in ("a row", "memory", "on disk"):
+    table.add_column("model", overflow="fold", min_width=12)
+    for column in ("score", *(SHARES[name] for name in names), "a row", "memory", "on disk"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
     for line in lines:
@@ -50,17 +53,14 @@ def show_ranking(console: Any, result: ZooResult) -> None:
 
 def _cells(line: Mapping[str, Any], names: list[str]) -> Iterator[str]:
     low, high = line["place_low"], line["place_high"]
-    yield "–" if line["place"] is None else str(line["place"])
-    yield "" if low is None else str(low) if low == high else f"{low}–{high}"
+    yield "–" if low is None else str(low) if low == high else f"{low}–{high}"
     yield line["model"]
     yield f"{line['score']:.3f} ±{(line['score_high'] - line['score_low']) / 2:.3f}"
     yield from (f"{line['shares'][name]:.3f}" for name in names)
-    known = line["measured"]
-    yield "" if known is None else f"{known['value']:.3f}"
     yield f"{line['latency_ms']:.1f} ms"
     yield "–" if line["memory_gb"] is None else f"{line['memory_gb']:.2f} GB"
     yield show_bytes(line["disk_bytes"])
-    yield line["state"] or ("tied with the first" if line["is_tied"] and line["place"] > 1 else "")
+    yield line["state"] or ("tied" if line["is_tied"] else "")
 
 
 def _sentences(lines: tuple[dict[str, Any], ...], details: Mapping[str, Any]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.data_spec import TaskKind
-from tunesmith.core.errors import NotFoundError, SpecError
+from tunesmith.core.errors import NotFoundError, Problem, SpecError
 from tunesmith.core.units import show_count
 from tunesmith.model import hub
 from tunesmith.model.known import (
@@ -102,7 +102,8 @@ def _named(
     names: tuple[str, ...], catalogue: tuple[Entry, ...], fetched: dict[str, Path]
 ) -> list[Candidate]:
     found: dict[Path, Candidate] = {}
-    problems, hints = [], []
+    problems: list[Problem | str] = []
+    hints: list[str] = []
     for name in names:
         try:
             candidate = _one(name, catalogue, fetched)

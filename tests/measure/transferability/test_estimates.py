@@ -44,7 +44,32 @@ def test_h_score_is_at_most_one_less_than_the_classes(seed, classes):
     vectors, labels = random.normal(size=(40, 8)), np.arange(40) % classes
     factors = find_factors(vectors, centred=True)
     assert -1e-9 <= h_score(factors, labels) <= classes - 1 + 1e-9
-    assert h_ratio(factors, labels) == pytest.approx(h_score(factors, labels) / (classes - 1))
+    assert 0 <= h_ratio(factors, labels) <= 1
+
+
+def test_share_of_the_h_score_is_nothing_for_labels_dealt_out_however_wide_the_vectors():
+    random = np.random.default_rng(0)
+    for width in (5, 60, 300):
+        factors = find_factors(random.normal(size=(120, width)), centred=True)
+        dealt = [random.permutation(np.arange(120) % 3) for _ in range(40)]
+        raw = np.mean([h_score(factors, labels) / 2 for labels in dealt])
+        found = np.mean([h_ratio(factors, labels) for labels in dealt])
+        assert raw == pytest.approx(_chance(factors), abs=0.01)
+        assert found < 0.02
+
+
+def _chance(factors) -> float:
+    """Return the mean H-score, by its most, over all ways to deal the labels out: written out."""
+    share, level = shrinkage(factors)
+    variance = factors.values**2 / 120
+    kept = (1 - share) * variance / ((1 - share) * variance + share * level)
+    return float(kept.sum()) / 119
+
+
+def test_share_of_the_h_score_is_all_where_every_class_is_one_point():
+    labels = np.arange(60) % 3
+    vectors = np.eye(3, 8)[labels] + 1e-4 * np.random.default_rng(0).normal(size=(60, 8))
+    assert h_ratio(find_factors(vectors, centred=True), labels) > 0.95
 
 
 def test_h_score_of_one_class_and_of_equal_vectors_is_nothing():

@@ -12,6 +12,22 @@ MEASURED = {1024: 1_247_000_000, 4096: 1_760_000_000, 8192: 2_220_000_000}
 CPU core, 2026-11-28."""
 
 
+PEAKS = {
+    "google/bert_uncased_L-2_H-128_A-2": (789_000_000, 471_000_000),
+    "minilm": (1_263_000_000, 569_000_000),
+    "distilbert-base-uncased": (2_373_000_000, 752_000_000),
+}
+"""Peak resident bytes of `fit`, 1,024 tokens a batch, and of `predict`, 512, by
+`benchmarks/costs.py`: bf16 on a CPU core, 2026-12-01."""
+
+
+@pytest.mark.parametrize("name", PEAKS)
+def test_memory_is_near_what_was_measured_for_models_of_other_shapes(name):
+    entry, (tuning, serving) = find_entry(name), PEAKS[name]
+    assert tuning_memory(entry).total == pytest.approx(tuning, rel=0.25)
+    assert serving_memory(entry, batch_tokens=512).total == pytest.approx(serving, rel=0.25)
+
+
 @pytest.mark.parametrize("batch_tokens", MEASURED)
 def test_memory_of_tuning_is_near_what_was_measured(batch_tokens):
     predicted = tuning_memory(MINILM, batch_tokens=batch_tokens).total

@@ -17,22 +17,37 @@ def h_score(factors: Factors, labels: NDArray) -> float:
     Source: Bao et al. 2019 (H-score), definition 2; the shrinkage of Ibrahim et al. 2022,
     arXiv:2110.06893, equation 4.
     """
-    rows = len(labels)
-    share, level = shrinkage(factors)
-    squares = factors.values**2
-    spread = (1.0 - share) * squares / rows + share * level
+    weights = _weights(factors)
     score = 0.0
     for label in np.unique(labels):
         own = factors.left[labels == label]
-        mean = own.mean(axis=0)
-        score += len(own) / rows * float((squares * mean**2 / spread).sum())
-    return (1.0 - share) * score
+        score += len(own) * float((weights * own.mean(axis=0) ** 2).sum())
+    return score
 
 
 def h_ratio(factors: Factors, labels: NDArray) -> float:
-    """Return the H-score as a share of the most it can be, classes - 1; 0 for one class."""
-    classes = len(np.unique(labels))
-    return h_score(factors, labels) / (classes - 1) if classes > 1 else 0.0
+    """Return the H-score beyond chance, as a share of the most it can be beyond chance, 0 to 1.
+
+    The most is classes - 1. Chance is what labels dealt out at random get on average, which grows
+    with the width of the vectors: without it wide vectors of noise beat narrow ones that know
+    something. 0 for one class.
+
+    Source: the correction is that of the adjusted R², Wherry 1931, Annals of Mathematical
+    Statistics 2(4), with the directions that the shrinkage leaves instead of all.
+    """
+    classes, rows = len(np.unique(labels)), len(labels)
+    if classes < 2:  # noqa: PLR2004
+        return 0.0
+    ratio = h_score(factors, labels) / (classes - 1)
+    chance = float(_weights(factors).sum()) / (rows - 1)
+    return max(0.0, (ratio - chance) / (1.0 - chance)) if chance < 1.0 else 0.0
+
+
+def _weights(factors: Factors) -> NDArray:
+    """Return (r,) what each direction counts: its variance by that of the shrunk covariance."""
+    share, level = shrinkage(factors)
+    variance = factors.values**2 / len(factors.left)
+    return (1.0 - share) * variance / ((1.0 - share) * variance + share * level)
 
 
 def shrinkage(factors: Factors) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """What a model takes of memory while it is tuned and while it answers, computed from its sizes.
 
-Each term is a formula; only the two constants were measured, on all-MiniLM-L6-v2 tuned on a CPU
-(`docs/zoo.md` has the figures). Nothing is loaded or run.
+Each term is a formula; only the constants were measured, on two models on a CPU (`docs/zoo.md`
+has the figures). Nothing is loaded or run.
 
 Source: Rajbhandari et al. 2020 (ZeRO), §3.1, for weights, gradients and optimiser; Korthikanti et
 al. 2022, arXiv:2205.05198, §4.1, for activations, here with residuals in float32.
@@ -32,8 +32,10 @@ OPTIMIZER_BYTES = {
 """Bytes of state for each trained weight: two moments, one, or sums of rows and columns alone.
 Muon's moments of what is no hidden matrix are not counted."""
 
-PROCESS_BYTES = 600_000_000
-"""Python, torch, transformers and what a tuning keeps beside the model, in a process of the CPU."""
+TUNING_PROCESS_BYTES = 650_000_000
+SERVING_PROCESS_BYTES = 450_000_000
+"""Python, torch, transformers and what is kept beside the model, in a process of the CPU that tunes
+and in one that answers."""
 
 SLACK = 1.25
 """What an allocator holds beyond what is in use, and short-lived copies, as a factor."""
@@ -89,7 +91,7 @@ def tuning_memory(
     trained = entry.parameters if method == "full" else _lora_weights(entry)
     computed = COMPUTED_BYTES[precision]
     return Memory(
-        process=PROCESS_BYTES if device == "cpu" else 0,
+        process=TUNING_PROCESS_BYTES if device == "cpu" else 0,
         weights=FLOAT_BYTES * entry.parameters,
         casts=_cast_bytes(entry, precision),
         gradients=FLOAT_BYTES * trained,
@@ -116,7 +118,7 @@ def serving_memory(
     if entry.kind in ("seq2seq", "causal"):
         activations += batch_tokens * _stacks(entry) * 2 * _key_width(entry) * computed
     return Memory(
-        process=PROCESS_BYTES if device == "cpu" else 0,
+        process=SERVING_PROCESS_BYTES if device == "cpu" else 0,
         weights=FLOAT_BYTES * entry.parameters,
         casts=_cast_bytes(entry, precision),
         gradients=0,
