@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from prompts import sentiment_rows
+from prompts import sentiment_rows, topic_rows
 from public_rows import DATA_SETS, json_row
 from record import data_folder
 from task_rows import Row, dialogsum_rows, stsb_rows, write_rows
@@ -130,7 +130,15 @@ class Case(NamedTuple):
 
 
 def _sentiment() -> tuple[list[Row], list[Row]]:
-    rows = sentiment_rows()
+    return _parted(sentiment_rows())
+
+
+def _topics() -> tuple[list[Row], list[Row]]:
+    return _parted(topic_rows())
+
+
+def _parted(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+    """Return train and test rows of a set that names no split: a third, drawn once, is test."""
     order = np.random.default_rng(0).permutation(len(rows))
     third = len(rows) // 3
     return [rows[at] for at in order[third:]], [rows[at] for at in order[:third]]
@@ -158,10 +166,11 @@ CASES = {
         3,
         lambda: (list(clinc150("train")), list(clinc150("test"))),
     ),
-    "wnut17": Case("ner", "strict_f1", 400, 3, _entities),
     "stsb": Case(
         "matching", "spearman", 400, 3, lambda: (list(stsb_rows("train")), list(stsb_rows("test")))
     ),
+    "topics": Case("classification", "accuracy", 250, 3, _topics),
+    "wnut17": Case("ner", "strict_f1", 2000, 5, _entities),
 }
 DESIGN = ("financial_phrasebank",)
 """The task on which the way of ranking was chosen; its figures are told apart."""

@@ -63,7 +63,7 @@ class ZooSpec(Spec):
     """A family, such as BERT (list, rank)."""
 
     model: OptionalPathText = None
-    """The model whose tokenizer reads the rows (check)."""
+    """The model whose tokenizer reads the rows (check), or one more to rank (rank)."""
 
     column: Columns
     """`ROLE=NAME`: the column that holds a role, where it has another name (check, rank)."""
@@ -72,7 +72,7 @@ class ZooSpec(Spec):
     """Models of this machine to rank, as `minilm,runs/zh/backbone`; none takes all that can do the
     task (rank)."""
 
-    rows: int = Field(1000, ge=20)
+    rows: int = Field(1000, ge=20, le=5000)
     """Training rows that models are compared on, drawn with the classes in proportion (rank)."""
 
     max_latency_ms: float | None = Field(None, gt=0)

@@ -60,8 +60,8 @@ def find_candidates(
     """
     catalogue = read_catalogue(session.workspace.root)
     fetched = fetched_models()
-    if spec.models:
-        found = _named(spec.models, catalogue, fetched)
+    if names := named_models(spec):
+        found = _named(names, catalogue, fetched)
         _refuse_unable(found, task)
     else:
         found = [each for each in _local(catalogue, fetched) if task in each.entry.tasks]
@@ -81,6 +81,12 @@ def find_candidates(
             hint="tunesmith zoo list --task " + task,
         )
     return kept, left
+
+
+def named_models(spec: ZooSpec) -> tuple[str, ...]:
+    """Return the models that the user named: `models`, and `model` where it is given too."""
+    alone = () if spec.model is None else (spec.model,)
+    return tuple(dict.fromkeys((*spec.models, *alone)))
 
 
 def broken_wish(entry: Entry, spec: ZooSpec) -> str:

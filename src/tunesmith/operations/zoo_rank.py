@@ -20,7 +20,12 @@ from tunesmith.core.machine import describe_machine, forget_peak, peak_bytes
 from tunesmith.data.fingerprints import fingerprint_examples
 from tunesmith.data.splits import Splits, split_examples
 from tunesmith.operations.zoo import ZooSpec
-from tunesmith.operations.zoo_candidates import Candidate, LeftOut, find_candidates
+from tunesmith.operations.zoo_candidates import (
+    Candidate,
+    LeftOut,
+    find_candidates,
+    named_models,
+)
 from tunesmith.operations.zoo_measured import best_measured, standard_error
 from tunesmith.session import Session
 from tunesmith.stages.zoo.costs import tuning_memory
@@ -84,7 +89,7 @@ def rank_models(spec: ZooSpec, session: Session) -> tuple[list[dict[str, Any]], 
         try:
             judged.append(judge(candidate, sample, session))
         except (DataError, ForeignError, ResourceError) as error:
-            if spec.models:
+            if named_models(spec):
                 raise
             left.append(LeftOut(candidate.name, str(error).partition("\n")[0]))
             session.emit(Warned(f"{candidate.name} is left out: {left[-1].why}"))

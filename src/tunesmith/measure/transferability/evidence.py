@@ -26,12 +26,7 @@ def log_evidence(factors: Factors, targets: ArrayLike) -> NDArray:
     found = factors.along(columns) ** 2
     outside = np.maximum((columns**2).sum(axis=0) - found.sum(axis=0), 0.0)
     squares = factors.values**2
-    return np.array(
-        [
-            _evidence(squares, own, rest, (len(columns), factors.width))
-            for own, rest in zip(found.T, outside, strict=True)
-        ]
-    )
+    return _evidence(squares, found, outside, (len(columns), factors.width))
 
 
 def explained_ratio(factors: Factors, targets: ArrayLike) -> NDArray:
@@ -50,30 +45,36 @@ def explained_ratio(factors: Factors, targets: ArrayLike) -> NDArray:
     return np.where(varies, 1.0 - np.exp(-2.0 * gain), 0.0)
 
 
-def _evidence(squares: NDArray, found: NDArray, outside: float, shape: tuple[int, int]) -> float:
-    """Return the evidence a row; `found` are the squared parts of the answers in each direction."""
+def _evidence(
+    squares: NDArray, found: NDArray, outside: NDArray, shape: tuple[int, int]
+) -> NDArray:
+    """Return (K,) the evidence a row; `found` (r, K) are the squared parts in each direction."""
     rows, width = shape
-    ratio = 1.0
+    ratio = np.ones(found.shape[1])
     for _ in range(MOST_STEPS):
         alpha, beta, _, _ = _weights(squares, found, outside, rows, ratio)
-        new = alpha / beta
-        if abs(new - ratio) <= TOLERANCE * ratio:
+        before, ratio = ratio, alpha / beta
+        if (np.abs(ratio - before) <= TOLERANCE * before).all():
             break
-        ratio = new
     alpha, beta, length, error = _weights(squares, found, outside, rows, ratio)
-    determinant = np.log(alpha + beta * squares).sum()
+    determinant = np.log(alpha + beta * squares[:, None]).sum(axis=0)
     determinant += (width - len(squares)) * np.log(alpha)
     total = rows * np.log(beta) + width * np.log(alpha) - rows * np.log(2 * np.pi)
-    return float(0.5 * (total - beta * error - alpha * length - determinant) / rows)
+    return 0.5 * (total - beta * error - alpha * length - determinant) / rows
 
 
 def _weights(
-    squares: NDArray, found: NDArray, outside: float, rows: int, ratio: float
-) -> tuple[float, float, float, float]:
-    """Return α, β, the squared length of the mean weights and their squared error at α / β."""
-    length = float((squares * found / (ratio + squares) ** 2).sum())
-    error = float((found * (ratio / (ratio + squares)) ** 2).sum() + outside)
-    effective = float((squares / (ratio + squares)).sum())
-    alpha = max(effective / max(length, LEAST), LEAST)
-    beta = max((rows - effective) / max(error, LEAST), LEAST)
+    squares: NDArray, found: NDArray, outside: NDArray, rows: int, ratio: NDArray
+) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Return α, β, the squared length of the mean weights and their squared error, each (K,).
+
+    They are those at the `ratio` (K,) α / β.
+    """
+    rest = 1.0 / (ratio + squares[:, None])
+    scaled = found * rest**2
+    length = squares @ scaled
+    error = ratio**2 * scaled.sum(axis=0) + outside
+    effective = (squares[:, None] * rest).sum(axis=0)
+    alpha = np.maximum(effective / np.maximum(length, LEAST), LEAST)
+    beta = np.maximum((rows - effective) / np.maximum(error, LEAST), LEAST)
     return alpha, beta, length, error
