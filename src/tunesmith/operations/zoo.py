@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from tunesmith.core.data_spec import LARGEST_SEED, Columns, TaskKind
 from tunesmith.core.errors import SpecError
-from tunesmith.core.locations import OptionalPathText
+from tunesmith.core.locations import Location, OptionalPathText
 from tunesmith.core.operation import Operation
 from tunesmith.core.planning import split_names
 from tunesmith.core.spec import Spec
