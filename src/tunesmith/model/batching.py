@@ -113,13 +113,16 @@ def collate_arrays(windows: Sequence[Window], *, pad_id: int) -> Arrays:
     windows that are judged together, rows being numbered within the batch. Where a text is written,
     `written_ids` (B, S) beside the tokens, or none where it stands behind them, and `places` (N,):
     where in the flattened (B * S) it stands, or in (B * T) what comes before each of its tokens.
+
+    A window without a token, which an empty text is where no special ones stand around it, is one
+    token that fills.
     """
-    longest = max(len(window.ids) for window in windows)
+    longest = max(1, *(len(window.ids) for window in windows))
     ids = np.full((len(windows), longest), pad_id, dtype=np.int64)
     mask = np.zeros((len(windows), longest), dtype=np.int64)
     for number, window in enumerate(windows):
         ids[number, : len(window.ids)] = window.ids
-        mask[number, : len(window.ids)] = 1
+        mask[number, : max(1, len(window.ids))] = 1
     batch: Arrays = {"input_ids": ids, "attention_mask": mask}
     positions = [window.positions for window in windows if window.positions is not None]
     if positions:

@@ -232,7 +232,7 @@ def _marked_window(item: MarkedInput, tokens: Tokens, row: int, layout: Layout) 
     for at, opens, number, sign in sorted(insertions, key=lambda made: made[:2]):
         pieces += [ids[done:at], np.asarray(sign, dtype=np.int32)]
         length += at - done
-        if opens:
+        if bool(opens) != layout.reading.marks_behind:
             marks_at[number] = length
         length += len(sign)
         done = at

@@ -22,6 +22,8 @@ class Reading:
     windows in tokens; `apart` gives each text of a pair windows of its own. `writing` says how a
     text is written from what is read: "seq2seq" by a decoder beside the encoder, "causal" by a
     decoder that goes on, "" not at all; a causal window keeps `room_to_write` tokens free for it.
+    With `marks_behind`, marked stretches are read at the mark behind each: what reads from left to
+    right knows nothing of them at the one before.
     """
 
     max_length: int
@@ -31,6 +33,7 @@ class Reading:
     apart: bool = False
     writing: str = ""
     room_to_write: int = 0
+    marks_behind: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields under their own names."""

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tunesmith.model.backbones import writing_of
 from tunesmith.model.batching import Batch
 from tunesmith.model.bert_family import first_position, is_bert_encoder
 from tunesmith.model.dropout_masks import draw_mask
@@ -37,18 +38,15 @@ def can_pack(encoder: Any) -> bool:
 def hidden_states(encoder: Any, batch: Batch, *, added: torch.Tensor | None = None) -> torch.Tensor:
     """Return (B, T, H) float32 or autocast's type; what stands at padding is undefined.
 
-    `input_ids` and `attention_mask` of the batch are (B, T), padded on the right; `added` (B, T, H)
-    joins the input embeddings. Where the batch has `states`, packed as `lower_states` gives them,
-    the layers below `first_layer` are not computed again.
+    `input_ids` and `attention_mask` of the batch are (B, T), padded on the right. Of a model with a
+    decoder they are the states of that, which reads the same text once more. Two things only work
+    where `can_pack` says so: `added` (B, T, H) joins the input embeddings, and where the batch has
+    `states`, packed as `lower_states` gives them, the layers below `first_layer` are not computed.
     """
     ids, mask = batch["input_ids"], batch["attention_mask"]
     if not can_pack(encoder):
-        types = type_inputs(encoder, batch)
-        if added is None:
-            return encoder(ids, attention_mask=mask, **types)[0]
-        words = encoder.get_input_embeddings()(ids)
-        embedded = words + added.to(words.dtype)
-        return encoder(inputs_embeds=embedded, attention_mask=mask, **types)[0]
+        more = type_inputs(encoder, batch) | _decoder_inputs(encoder, ids)
+        return encoder(input_ids=ids, attention_mask=mask, **more)[0]
     layout = Layout.of(mask)
     first = 0
     with _own_precision() as precision:
@@ -67,6 +65,19 @@ def type_inputs(encoder: Any, batch: Batch) -> Batch:
     """
     can_tell = getattr(encoder.config, "type_vocab_size", 0) > 1
     return {name: batch[name] for name in ("token_type_ids",) if can_tell and name in batch}
+
+
+def has_decoder(encoder: Any) -> bool:
+    """Tell whether a bare model has an encoder and a decoder."""
+    return all(getattr(encoder, name, None) is not None for name in ("encoder", "decoder"))
+
+
+def _decoder_inputs(encoder: Any, ids: torch.Tensor) -> dict[str, Any]:
+    """Return what a model that could also write is given beside (B, T) ids to read them."""
+    if has_decoder(encoder):
+        start = ids.new_full((len(ids), 1), encoder.config.decoder_start_token_id)
+        return {"decoder_input_ids": torch.cat([start, ids[:, :-1]], dim=1), "use_cache": False}
+    return {"use_cache": False} if writing_of(encoder.config) == "causal" else {}
 
 
 def lower_states(encoder: Any, batch: Batch, layers: int) -> torch.Tensor:

@@ -257,7 +257,8 @@ def choose_reading(
     wants_shape = backbone.card.uncased if recipe.case_shape is None else recipe.case_shape
     max_length = recipe.max_length or backbone.card.context
     stride = min(LARGEST_STRIDE, max_length // 4) if recipe.stride is None else recipe.stride
-    writing = writing_of(backbone.model.config) if task.head == "generate" else ""
+    writes = writing_of(backbone.model.config)
+    writing = writes if task.head == "generate" else ""
     return Reading(
         max_length=max_length,
         stride=0 if writing else stride,
@@ -266,6 +267,7 @@ def choose_reading(
         apart=task.head == "embed",
         writing=writing,
         room_to_write=max_length // WRITING_SHARE if writing == "causal" else 0,
+        marks_behind=task.head == "relate" and writes == "causal",
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from tunesmith.core.recipe import ModelRecipe, TrainingRecipe
 from tunesmith.model.backbones import load_backbone
 from tunesmith.model.heads import head_parameters, new_head
-from tunesmith.stages.tune.linear import fit_linear
+from tunesmith.stages.tune.linear import Outputs, fit_linear
 from tunesmith.stages.tune.objectives import binary_cross_entropy, cross_entropy
 from tunesmith.stages.tune.optimizers import make_optimizer, parameter_groups
 from tunesmith.stages.tune.schedules import learning_rate_factor
@@ -179,7 +179,9 @@ def test_linear_head_separates_what_can_be_separated(classes):
     targets = np.repeat(np.arange(classes), 30)
     centres = random.normal(size=(classes, 16)) * 4
     vectors = (centres[targets] + random.normal(size=(len(targets), 16))).astype(np.float32)
-    weight, bias = fit_linear(vectors, targets, outputs=classes, strength=10.0, max_iterations=200)
+    weight, bias = fit_linear(
+        vectors, targets, outputs=Outputs(classes), strength=10.0, max_iterations=200
+    )
     assert weight.shape == (classes, 16)
     assert ((vectors @ weight.T + bias).argmax(-1) == targets).mean() > 0.95
 
@@ -187,7 +189,9 @@ def test_linear_head_separates_what_can_be_separated(classes):
 def test_linear_head_never_gives_an_output_nobody_named():
     vectors = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
     targets = np.arange(40) % 2 * 2
-    weight, bias = fit_linear(vectors, targets, outputs=3, strength=1.0, max_iterations=100)
+    weight, bias = fit_linear(
+        vectors, targets, outputs=Outputs(3), strength=1.0, max_iterations=100
+    )
     assert set((vectors @ weight.T + bias).argmax(-1)) <= {0, 2}
 
 
@@ -195,5 +199,7 @@ def test_linear_sigmoids_answer_a_label_that_every_row_has():
     vectors = np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32)
     targets = np.ones((20, 2), dtype=np.float32)
     targets[:10, 1] = 0.0
-    weight, bias = fit_linear(vectors, targets, outputs=2, strength=1.0, max_iterations=100)
+    weight, bias = fit_linear(
+        vectors, targets, outputs=Outputs(2), strength=1.0, max_iterations=100
+    )
     assert ((vectors @ weight.T + bias)[:, 0] > 0).all()

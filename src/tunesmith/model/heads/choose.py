@@ -13,6 +13,7 @@ from tunesmith.model.batching import Batch
 from tunesmith.model.heads.dropout import set_dropout
 from tunesmith.model.heads.layer_beside import LayerBeside, load_with_layer
 from tunesmith.model.hidden import hidden_states
+from tunesmith.model.readers import reader_of
 
 CHOICE_FILE = "choice.safetensors"
 DROPOUT = 0.1
@@ -49,8 +50,9 @@ class Chooser(LayerBeside):
 
 def new_chooser(backbone: Backbone, *, dropout: float | None) -> Chooser:
     """Return an untrained chooser on `backbone`."""
-    set_dropout(backbone.model, dropout)
-    return Chooser(backbone.model, dropout=DROPOUT if dropout is None else dropout)
+    reader = reader_of(backbone.model)
+    set_dropout(reader, dropout)
+    return Chooser(reader, dropout=DROPOUT if dropout is None else dropout)
 
 
 def load_chooser(folder: Path) -> Chooser:

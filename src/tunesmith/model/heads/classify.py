@@ -11,11 +11,12 @@ from transformers import AutoModelForSequenceClassification
 
 from tunesmith.core.errors import SpecError
 from tunesmith.model import averaging
-from tunesmith.model.backbones import Backbone, load_whole
+from tunesmith.model.backbones import Backbone, load_whole, writing_of
 from tunesmith.model.batching import Batch
 from tunesmith.model.bert_family import BERT_FAMILY, is_bert_encoder
 from tunesmith.model.heads.dropout import set_dropout
-from tunesmith.model.hidden import can_pack, hidden_states, type_inputs
+from tunesmith.model.heads.whole import last_linear, new_whole, read_inputs, seen_by
+from tunesmith.model.hidden import can_pack, has_decoder, hidden_states
 
 
 class MeanClassifier(nn.Module):
@@ -69,48 +70,54 @@ class NativeClassifier(nn.Module):
         """
         super().__init__()
         self.whole = whole
-        layers = [
-            m
-            for m in whole.modules()
-            if isinstance(m, nn.Linear) and m.out_features == whole.num_labels
-        ]
-        self.linear_holder = [layers[-1]]
+        self._path = last_linear(whole)
 
     @property
     def linear(self) -> nn.Linear:
         """The layer that makes the logits."""
-        return self.linear_holder[0]
+        return self.whole.get_submodule(self._path)
 
     @property
-    def encoder(self) -> nn.Module:
+    def encoder(self) -> Any:
         """The backbone below the head."""
         return self.whole.base_model
 
     def vectors(self, batch: Batch) -> torch.Tensor:
         """Return (B, H): what the last linear layer is given."""
-        caught: list[torch.Tensor] = []
-        handle = self.linear.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
-        try:
+        with seen_by(self.linear) as seen:
             self.forward(batch)
-        finally:
-            handle.remove()
-        if caught[0].dim() != 2:  # noqa: PLR2004 (a head on every token, not on one vector a text)
+        if seen[0].dim() != 2:  # noqa: PLR2004 (a head on every token, not on one vector a text)
             raise SpecError(
                 f"a linear probe needs one vector a text; "
                 f"{self.whole.config.model_type} makes one a token",
                 hint="--method full",
             )
-        return caught[0].float()
+        return seen[0].float()
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Return (B, C) logits in float32."""
-        if not can_pack(self.encoder):
-            inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-            return self.whole(**inputs, **type_inputs(self.encoder, batch)).logits.float()
+        """Return (B, C) logits in float32.
+
+        What reads from left to right is read at the last token alone, as transformers does, but
+        without a look at which tokens pad: the text itself may hold one.
+        """
+        if can_pack(self.encoder):
+            hidden = hidden_states(self.encoder, batch)
+            if self.whole.config.model_type == "bert":  # its siblings pool in their classifier
+                hidden = self.whole.dropout(self.whole.bert.pooler(hidden))
+            return self.whole.classifier(hidden).float()
+        head = self._head_of_last()
+        if head is None:
+            return self.whole(**read_inputs(self.whole, batch)).logits.float()
         hidden = hidden_states(self.encoder, batch)
-        if self.whole.config.model_type == "bert":  # its siblings pool inside their classifier
-            hidden = self.whole.dropout(self.whole.bert.pooler(hidden))
-        return self.whole.classifier(hidden).float()
+        last = batch["attention_mask"].sum(dim=1) - 1
+        return head(hidden[torch.arange(len(hidden), device=hidden.device), last]).float()
+
+    def _head_of_last(self) -> Any:
+        """Return what makes logits of the last token's state, where the architecture reads it."""
+        if has_decoder(self.encoder):
+            return getattr(self.whole, "classification_head", None)
+        is_bare = "." not in self._path and writing_of(self.whole.config) == "causal"
+        return self.linear if is_bare else None
 
     def save(self, folder: Path, *, id2label: dict[int, str], problem: str) -> None:
         """Write a folder that `AutoModelForSequenceClassification` loads."""
@@ -125,7 +132,7 @@ def new_classifier(
 
     `pooling` "auto" takes the mean where the backbone's sentence vectors are means and the
     architecture can express it, else the native head. Raises `SpecError` where "mean" was asked of
-    an architecture that cannot.
+    an architecture that cannot, and what `new_whole` does.
     """
     can_fold = is_bert_encoder(backbone.model.config)
     if pooling == "mean" and not can_fold:
@@ -139,18 +146,7 @@ def new_classifier(
     ):
         set_dropout(backbone.model, dropout)
         return MeanClassifier(backbone.model, outputs, dropout=0.1 if dropout is None else dropout)
-    config = backbone.model.config
-    config.num_labels = outputs
-    whole = AutoModelForSequenceClassification.from_config(config).float()
-    state = backbone.model.state_dict()
-    missing = whole.base_model.load_state_dict(state, strict=False)
-    if missing.missing_keys:
-        raise SpecError(
-            f"`{backbone.card.name}` must have the weights of a {config.model_type}; "
-            f"{len(missing.missing_keys)} are missing, such as {missing.missing_keys[0]}",
-            hint="--model minilm",
-        )
-    whole.config.pad_token_id = backbone.tokenizer.pad_token_id
+    whole = new_whole("classify", backbone, outputs=outputs)
     set_dropout(whole, dropout)
     return NativeClassifier(whole)
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel
 
-from tunesmith.model.backbones import Backbone, load_whole
+from tunesmith.model.backbones import Backbone
 from tunesmith.model.batching import Batch
 from tunesmith.model.heads.dropout import set_dropout
 from tunesmith.model.hidden import hidden_states
+from tunesmith.model.readers import load_reader, reader_of
 
 MODULES = (
     ("0", "", "sentence_transformers.models.Transformer"),
@@ -64,11 +64,12 @@ class Embedder(nn.Module):
 
 def new_embedder(backbone: Backbone, *, dropout: float | None) -> Embedder:
     """Return the backbone as it is, its tokens averaged."""
-    set_dropout(backbone.model, dropout)
-    return Embedder(backbone.model)
+    reader = reader_of(backbone.model)
+    set_dropout(reader, dropout)
+    return Embedder(reader)
 
 
 def load_embedder(folder: Path) -> Embedder:
     """Return the encoder that `save` wrote into `folder`."""
-    encoder = load_whole(AutoModel, folder)
+    encoder = load_reader(folder)
     return Embedder(encoder)

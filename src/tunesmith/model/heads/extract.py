@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
-from transformers import AutoModel
 
 from tunesmith.core.errors import DataError
-from tunesmith.model.backbones import Backbone, load_whole
+from tunesmith.model.backbones import Backbone
 from tunesmith.model.batching import Batch
 from tunesmith.model.heads.dropout import set_dropout
 from tunesmith.model.heads.embed import Embedder
+from tunesmith.model.readers import load_reader, reader_of
 
 SALIENCE_FILE = "salience.safetensors"
 
@@ -61,13 +61,14 @@ class Extractor(nn.Module):
 
 def new_extractor(backbone: Backbone, *, dropout: float | None) -> Extractor:
     """Return the backbone with a layer that weighs all sentences alike."""
-    set_dropout(backbone.model, dropout)
-    return Extractor(backbone.model)
+    reader = reader_of(backbone.model)
+    set_dropout(reader, dropout)
+    return Extractor(reader)
 
 
 def load_extractor(folder: Path) -> Extractor:
     """Return the extractor that `save` wrote into `folder`."""
-    model = Extractor(load_whole(AutoModel, folder))
+    model = Extractor(load_reader(folder))
     try:
         model.linear.load_state_dict(load_file(folder / SALIENCE_FILE))
     except Exception as error:  # noqa: BLE001

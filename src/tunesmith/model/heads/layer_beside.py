@@ -9,11 +9,10 @@ from typing import Any, TypeVar
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModel
 
 from tunesmith.core.errors import DataError
-from tunesmith.model.backbones import load_whole
 from tunesmith.model.batching import Batch
+from tunesmith.model.readers import load_reader
 
 Head = TypeVar("Head", bound=nn.Module)
 
@@ -34,7 +33,7 @@ class LayerBeside(nn.Module):
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(self.widths * encoder.config.hidden_size, outputs)
-        nn.init.normal_(self.linear.weight, std=encoder.config.initializer_range)
+        nn.init.normal_(self.linear.weight, std=getattr(encoder.config, "initializer_range", 0.02))
         nn.init.zeros_(self.linear.bias)
 
     def vectors(self, batch: Batch) -> torch.Tensor:
@@ -60,7 +59,7 @@ def load_with_layer(
 
     Raises `DataError` where `file` does not hold it; `what` says what that layer is.
     """
-    encoder = load_whole(AutoModel, folder)
+    encoder = load_reader(folder)
     try:
         state = load_file(folder / file)
         model: Any = make(encoder, len(state["bias"]))

@@ -17,13 +17,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
-from transformers import AutoModel
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.recipe import RecommendRecipe
-from tunesmith.model.backbones import Backbone, load_whole
+from tunesmith.model.backbones import Backbone
 from tunesmith.model.batching import Batch
 from tunesmith.model.hidden import hidden_states
+from tunesmith.model.readers import load_reader, reader_of
 
 RECOMMENDER_FILE = "recommender.safetensors"
 DROPOUT = 0.2
@@ -173,12 +173,13 @@ def new_recommender(
         recipe.item_ids,
     )
     rate = DROPOUT if dropout is None else dropout
-    return Recommender(backbone.model, towers, id_dropout=recipe.id_dropout, dropout=rate)
+    reader = reader_of(backbone.model)
+    return Recommender(reader, towers, id_dropout=recipe.id_dropout, dropout=rate)
 
 
 def load_recommender(folder: Path) -> Recommender:
     """Return the recommender that `save` wrote into `folder`."""
-    encoder = load_whole(AutoModel, folder)
+    encoder = load_reader(folder)
     try:
         state = load_file(folder / RECOMMENDER_FILE)
         items, width = state["texts"].shape

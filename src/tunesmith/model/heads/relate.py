@@ -15,6 +15,7 @@ from tunesmith.model.batching import Batch
 from tunesmith.model.heads.dropout import set_dropout
 from tunesmith.model.heads.layer_beside import LayerBeside, load_with_layer
 from tunesmith.model.hidden import hidden_states
+from tunesmith.model.readers import reader_of
 
 RELATION_FILE = "relation.safetensors"
 DROPOUT = 0.1
@@ -42,8 +43,9 @@ class Relater(LayerBeside):
 
 def new_relater(backbone: Backbone, *, outputs: int, dropout: float | None) -> Relater:
     """Return an untrained relation classifier on `backbone`."""
-    set_dropout(backbone.model, dropout)
-    return Relater(backbone.model, outputs, dropout=DROPOUT if dropout is None else dropout)
+    reader = reader_of(backbone.model)
+    set_dropout(reader, dropout)
+    return Relater(reader, outputs, dropout=DROPOUT if dropout is None else dropout)
 
 
 def load_relater(folder: Path) -> Relater:

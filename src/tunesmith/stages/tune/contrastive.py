@@ -26,7 +26,7 @@ from tunesmith.runtime.engine import window_vectors
 from tunesmith.stages.tune.class_batches import plan_by_class
 from tunesmith.stages.tune.job import Fitted, Job, selection_score
 from tunesmith.stages.tune.label_names import are_words, text_windows
-from tunesmith.stages.tune.linear import fit_linear, set_linear
+from tunesmith.stages.tune.linear import Outputs, fit_linear, set_linear
 from tunesmith.stages.tune.loop import Feed, Tuning, train
 from tunesmith.stages.tune.objectives import supervised_contrastive
 from tunesmith.stages.tune.rowwise import make_rowwise
@@ -185,7 +185,7 @@ def _fit_head(job: Job, method: Contrastive, pool: Pool) -> None:
     weight, bias = fit_linear(
         window_vectors(replace(job.engine, precision="fp32"), pool.windows),
         pool.classes,
-        outputs=len(job.task.outputs()),
+        outputs=Outputs.of(linear_of(job.model)),
         strength=method.strength,
         max_iterations=HEAD_ITERATIONS,
     )

@@ -92,11 +92,11 @@ def shift_decision(job: Job, task: Task, scores: Sequence[np.ndarray]) -> tuple[
     Returns the shift and a sentence on what was done, or 0 and None. `scores` are the logits of the
     validation rows, `task` says what they mean. For taggers the logit of "outside" is lowered, for
     multi-label heads every logit is raised, by the same amount. A gain within one standard error is
-    noise, and the line stays (the rule of Breiman et al. 1984, §3.4.3). Source: choosing a
-    threshold for F1 (Lipton, Elkan & Narayanaswamy 2014).
+    noise, and the line stays (the rule of Breiman et al. 1984, §3.4.3); so does that of a layer
+    without a bias. Source: choosing a threshold for F1 (Lipton, Elkan & Narayanaswamy 2014).
     """
     moved = _moved_outputs(task)
-    if moved is None:
+    if moved is None or linear_of(job.model).bias is None:
         return 0.0, None
     values = {
         float(shift): marked_score(task, job.valid, [row + shift * moved for row in scores])

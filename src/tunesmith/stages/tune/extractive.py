@@ -21,7 +21,7 @@ from tunesmith.model.heads import linear_of
 from tunesmith.runtime.engine import score_windows, window_vectors
 from tunesmith.runtime.merging import merge_windows
 from tunesmith.stages.tune.job import Fitted, Job
-from tunesmith.stages.tune.linear import fit_linear, set_linear
+from tunesmith.stages.tune.linear import Outputs, fit_linear, set_linear
 from tunesmith.stages.tune.rows import Rows
 from tunesmith.tasks.extraction import (
     CENTROID_WEIGHTS,
@@ -122,7 +122,7 @@ def _learn(job: Job, method: Extractive, rows: Sequence[int]) -> Scorer:
     weight, bias = fit_linear(
         np.concatenate([scaled, np.concatenate(vectors)], axis=1),
         targets,
-        outputs=2,
+        outputs=Outputs(2),
         strength=method.strength,
         max_iterations=MAX_ITERATIONS,
     )

@@ -32,7 +32,7 @@ from tunesmith.stages.tune.job import (
     TextCompanion,
     selection_score,
 )
-from tunesmith.stages.tune.linear import fit_linear, set_linear
+from tunesmith.stages.tune.linear import Outputs, fit_linear, set_linear
 from tunesmith.stages.tune.loop import Feed, Tuning
 from tunesmith.stages.tune.objectives import (
     Objective,
@@ -177,7 +177,7 @@ def _start_head(job: Job) -> None:
     weight, bias = fit_linear(
         window_vectors(job.engine, windows),
         targets,
-        outputs=len(job.task.outputs()),
+        outputs=Outputs.of(linear_of(job.model)),
         strength=HEAD_START_STRENGTH,
         max_iterations=HEAD_START_ITERATIONS,
     )

@@ -7,12 +7,15 @@ can begin where its neighbour ended.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+
+from tunesmith.core.errors import SpecError
 
 Linear: TypeAlias = tuple[np.ndarray, np.ndarray]
 """A weight (C, H) and a bias (C,), float32."""
@@ -30,11 +33,24 @@ NEVER = 10.0
 """How far below every other the bias of an output stands that no target names."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """How many logits a layer makes, and whether it has a bias."""
+
+    count: int
+    has_bias: bool = True
+
+    @classmethod
+    def of(cls, layer: nn.Linear) -> Outputs:
+        """Return those of a layer."""
+        return cls(layer.out_features, layer.bias is not None)
+
+
 def fit_linear(
     vectors: np.ndarray,
     targets: np.ndarray,
     *,
-    outputs: int,
+    outputs: Outputs,
     strength: float,
     max_iterations: int,
     start: Linear | None = None,
@@ -45,7 +61,8 @@ def fit_linear(
     backbone: scikit-learn's C, the inverse weight of half the squared norm (biases left out) beside
     the summed loss. `targets` (N,) of indices give a softmax over the outputs; (N, C) of 0/1 give
     one sigmoid each. An output that no target names, or that all do, gets a bias that says so. The
-    search begins at `start`, the fit at a neighbouring strength.
+    search begins at `start`, the fit at a neighbouring strength. Outputs without a bias are fitted
+    without one; it is all 0 then.
 
     Source: Liu & Nocedal 1989 (L-BFGS).
     """
@@ -61,21 +78,47 @@ def fit_linear(
     begin = np.zeros((len(fitted), vectors.shape[1] + 1))
     if start is not None:
         begin[:, :-1], begin[:, -1] = start[0][fitted] * scale, start[1][fitted]
-    found = _minimise(inputs, loss, begin, strength=strength, iterations=max_iterations)
+    found = _minimise(
+        inputs,
+        loss,
+        begin,
+        strength=strength,
+        iterations=max_iterations,
+        has_bias=outputs.has_bias,
+    )
 
-    weight = np.zeros((outputs, vectors.shape[1]), dtype=np.float32)
-    bias = np.full(outputs, found[:, -1].min(initial=0.0) - NEVER, dtype=np.float32)
-    if is_multilabel:
-        bias[targets.min(axis=0) == 1] = NEVER
+    weight = np.zeros((outputs.count, vectors.shape[1]), dtype=np.float32)
+    bias = np.zeros(outputs.count, dtype=np.float32)
+    if outputs.has_bias:
+        bias += found[:, -1].min(initial=0.0) - NEVER
+        if is_multilabel:
+            bias[targets.min(axis=0) == 1] = NEVER
     weight[fitted], bias[fitted] = found[:, :-1] / scale, found[:, -1]
     return weight, bias
 
 
+def read_linear(linear: nn.Linear) -> Linear:
+    """Return copies of the weight and bias of a layer, 0 where it has none."""
+    weight = linear.weight.detach().cpu().numpy().copy()
+    if linear.bias is None:
+        return weight, np.zeros(len(weight), dtype=np.float32)
+    return weight, linear.bias.detach().cpu().numpy().copy()
+
+
 def set_linear(linear: nn.Linear, weight: np.ndarray, bias: np.ndarray) -> None:
-    """Write a fitted weight and bias into a layer."""
+    """Write a fitted weight and bias into a layer.
+
+    Raises `SpecError` where the layer has no bias to write into.
+    """
+    if linear.bias is None and bias.any():
+        raise SpecError(
+            "this method must have a head with a bias; transformers gives a decoder's none",
+            hint="--method full",
+        )
     with torch.no_grad():
         linear.weight.copy_(torch.from_numpy(weight))
-        linear.bias.copy_(torch.from_numpy(bias))
+        if linear.bias is not None:
+            linear.bias.copy_(torch.from_numpy(bias))
 
 
 Loss: TypeAlias = Callable[[torch.Tensor], tuple[float, torch.Tensor]]
@@ -105,7 +148,13 @@ def _sigmoid_loss(targets: torch.Tensor) -> Loss:
 
 
 def _minimise(
-    inputs: torch.Tensor, loss: Loss, begin: np.ndarray, *, strength: float, iterations: int
+    inputs: torch.Tensor,
+    loss: Loss,
+    begin: np.ndarray,
+    *,
+    strength: float,
+    iterations: int,
+    has_bias: bool,
 ) -> np.ndarray:
     """Return (C, H + 1), weight and bias, that minimise loss plus penalty, from `begin`."""
     if not begin.size:
@@ -126,7 +175,7 @@ def _minimise(
         value, logits_g = loss(torch.addmm(bias.float(), inputs, weight.float().t()))
         gradient = torch.empty_like(point)
         gradient[:, :-1] = (logits_g.t() @ inputs).double() + penalty * weight
-        gradient[:, -1] = logits_g.sum(dim=0)
+        gradient[:, -1] = logits_g.sum(dim=0) if has_bias else 0.0
         point.grad = gradient
         return value + 0.5 * penalty * float(weight.pow(2).sum())
 

@@ -9,7 +9,6 @@ import time
 from functools import partial
 
 import numpy as np
-import torch
 
 from tunesmith.core.errors import SpecError
 from tunesmith.core.events import Progress, Said, Validated
@@ -18,7 +17,7 @@ from tunesmith.model.heads import linear_of
 from tunesmith.runtime.engine import window_vectors
 from tunesmith.runtime.merging import merge_windows
 from tunesmith.stages.tune.job import Fitted, Job, marked_score
-from tunesmith.stages.tune.linear import fit_linear, set_linear
+from tunesmith.stages.tune.linear import Outputs, fit_linear, read_linear, set_linear
 
 PROBED = ("classify", "relate", "tag")
 """The head families that are one linear layer over the vectors of rows or words."""
@@ -45,7 +44,7 @@ def fit_probe(job: Job, method: Probe) -> Fitted:
     train = window_vectors(job.engine, job.train.windows)
     valid = window_vectors(job.engine, job.valid.windows)
     strength, value = _choose_strength(job, method, train, valid)
-    bias = linear_of(job.model).bias.detach().clone()
+    _, bias = read_linear(linear_of(job.model))
     return Fitted(
         tokens=int(job.train.lengths.sum() + job.valid.lengths.sum()),
         seconds=time.perf_counter() - started,
@@ -70,7 +69,7 @@ def _choose_strength(
         start = weight, bias = fit_linear(
             train,
             targets,
-            outputs=outputs,
+            outputs=Outputs.of(linear_of(job.model)),
             strength=strength,
             max_iterations=method.max_iterations,
             start=start,
@@ -94,7 +93,7 @@ def _fit_all(
     job: Job,
     method: Probe,
     vectors: tuple[np.ndarray, np.ndarray],
-    chosen: tuple[float, torch.Tensor],
+    chosen: tuple[float, np.ndarray],
 ) -> str:
     """Fit the head on train and validation rows together.
 
@@ -102,16 +101,16 @@ def _fit_all(
     """
     strength, bias_before = chosen
     linear = linear_of(job.model)
-    shift = linear.bias.detach() - bias_before
+    before, shifted = read_linear(linear)
     targets = np.concatenate([job.train.flat_targets(), job.valid.flat_targets()])
     weight, bias = fit_linear(
         np.concatenate(vectors),
         targets,
-        outputs=len(job.task.outputs()),
+        outputs=Outputs.of(linear),
         strength=strength,
         max_iterations=method.max_iterations,
-        start=(linear.weight.detach().cpu().numpy(), bias_before.cpu().numpy()),
+        start=(before, bias_before),
     )
-    set_linear(linear, weight, bias + shift.cpu().numpy())
+    set_linear(linear, weight, bias + (shifted - bias_before))
     rows = len(job.train.examples) + len(job.valid.examples)
     return f"The bundle's head was fitted on the train and valid rows together ({rows:,})."
