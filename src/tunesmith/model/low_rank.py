@@ -187,13 +187,13 @@ def _adalora_config(root: Any, method: AdaLora) -> AdaLoraConfig:
 
 
 def _targets(root: nn.Module, wanted: str) -> list[str]:
-    """Return the paths of the linear layers, those of the output and of the pooler left out."""
+    """Return the paths of the linear layers, those of a head, an output or a pooler left out."""
     output = getattr(root, "get_output_embeddings", lambda: None)()
     found = [
         path
         for path, module in root.named_modules()
         if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
-        if module is not output and not path.startswith("pooler")
+        if module is not output and not path.startswith(("pooler", "qa_outputs"))
         if wanted == "all" or path.endswith(tuple(f".{name}" for name in ATTENTION_NAMES))
     ]
     if not found:

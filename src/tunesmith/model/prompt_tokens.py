@@ -100,7 +100,7 @@ def with_prompt(
     if behind is not None:
         frame = Frame(frame.before, ())
     _put_before(tokenizer, names, frame, pair, behind or ())
-    return replace(backbone, tokenizer=_as_it_is(tokenizer))
+    return replace(backbone, tokenizer=as_it_is(tokenizer))
 
 
 def with_room(backbone: Backbone, method: object) -> Backbone:
@@ -137,7 +137,7 @@ def merge_prompt(root: Any) -> None:
     root.set_input_embeddings(learned.table)
 
 
-def _as_it_is(tokenizer: Any) -> Any:
+def as_it_is(tokenizer: Any) -> Any:
     """Return a tokenizer of no family: those make what stands around a text anew when loaded."""
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer.backend_tokenizer,

@@ -25,6 +25,7 @@ from tunesmith.model.chat import prepare_chat
 from tunesmith.model.encoding_writing import WRITING_SHARE
 from tunesmith.model.framing import Reading
 from tunesmith.model.known import require_able
+from tunesmith.model.pair_border import PAIRED, with_border
 from tunesmith.model.windows import FlatWindows
 from tunesmith.operations.catalogues import (
     item_rows,
@@ -51,6 +52,9 @@ CHINESE_SHARE = 0.3
 
 JUDGED_ROWS = 500
 """Rows whose language is looked at."""
+
+PAIRS = ("matching", "qa", "choice")
+"""The tasks whose rows are two texts that are read together, where they are."""
 
 FAULTS_OF_SETTINGS = {"max_length_above_context", "stride_above_window"}
 
@@ -158,6 +162,8 @@ def ready_backbone(
         )
     if isinstance(task, Generation) and prepare_chat(backbone.model, backbone.tokenizer):
         session.emit(Said("the tokenizer has no chat template: a plain one is saved with it"))
+    if task.kind in PAIRS and task.head in PAIRED:
+        backbone = with_border(backbone)
     if isinstance(method, SoftPrompt) and learns_words(method):
         from tunesmith.operations.soft_words import with_words
 

@@ -104,7 +104,10 @@ class Qa(Labelled):
         confidence = float(probabilities[best])
         if start < 0:
             return StretchAnswer("", 0, 0, confidence, null if can_refuse else 1.0)
-        return StretchAnswer(inputs.context[start:end], start, end, confidence, null)
+        stretch = inputs.context[start:end]  # tokens of some vocabularies begin or end with blanks
+        bare = stretch.strip() or stretch
+        start += stretch.index(bare)
+        return StretchAnswer(bare, start, start + len(bare), confidence, null)
 
     def mark(
         self, examples: Sequence[Example], answers: Sequence[StretchAnswer], *, seed: int = 0

@@ -8,7 +8,8 @@ from tunesmith.core.data_spec import TaskKind
 from tunesmith.model.known import read_catalogue
 from tunesmith.model.known.catalogue import FAMILIES, packaged_entries, read_family
 from tunesmith.model.known.counting import TOLERANCE, count_parameters
-from tunesmith.model.known.entry import TASKS_OF_KIND
+from tunesmith.model.heads.whole import tasks_of
+from tunesmith.model.known.abilities import LACKING, able_tasks
 from tunesmith.model.outlines import build_outline, config_of, count_weights, is_native
 
 ENTRIES = packaged_entries()
@@ -37,7 +38,7 @@ def test_entry_states_what_a_choice_needs(entry):
     assert entry.hub.id == entry.id
     assert entry.licence
     assert entry.facts
-    assert entry.tasks == TASKS_OF_KIND[entry.kind]
+    assert entry.tasks == able_tasks(entry.kind, entry.architecture)
     assert set(entry.tasks) <= set(TaskKind.__args__)
     reads_text = entry.kind != "vision"
     assert bool(entry.languages) == reads_text
@@ -46,6 +47,18 @@ def test_entry_states_what_a_choice_needs(entry):
     assert list(entry.languages) == list(dict.fromkeys(entry.languages))
     assert all(code.islower() and code.isalpha() for code in entry.languages)
     assert entry.download_bytes >= 2 * entry.parameters
+
+
+@pytest.mark.parametrize("entry", NATIVE, ids=lambda entry: entry.id)
+def test_tasks_are_those_that_transformers_has_heads_for(entry):
+    if entry.kind in ("vision", "image-text"):
+        assert entry.tasks == ()
+        return
+    assert set(entry.tasks) == set(tasks_of(config_of(entry)))
+
+
+def test_every_architecture_that_lacks_a_head_is_in_the_catalogue():
+    assert {*LACKING} <= {entry.architecture for entry in ENTRIES}
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.id)

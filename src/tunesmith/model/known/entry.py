@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from tunesmith.core.data_spec import TaskKind
 from tunesmith.core.spec import Part
+from tunesmith.model.known.abilities import able_tasks
 
 Kind = Literal["encoder", "seq2seq", "causal", "vision", "image-text"]
 """What a model reads and gives: text to vectors, text to text by two stacks or by one, images to
@@ -20,30 +21,6 @@ Commercial = Literal["allowed", "conditional", "forbidden", "unknown"]
 Stored = Literal["float32", "float16", "bfloat16"]
 
 BYTES_OF = {"float32": 4, "float16": 2, "bfloat16": 2}
-
-READING: tuple[TaskKind, ...] = (
-    "classification",
-    "multilabel",
-    "ner",
-    "matching",
-    "relation",
-    "qa",
-    "choice",
-    "recommendation",
-    "summarization",
-)
-WRITING: tuple[TaskKind, ...] = ("summarization", "translation", "generation")
-BY_DECODER: tuple[TaskKind, ...] = ("matching", "relation", "qa", "choice")
-
-TASKS_OF_KIND: dict[Kind, tuple[TaskKind, ...]] = {
-    "encoder": READING,
-    "seq2seq": WRITING,
-    "causal": BY_DECODER + WRITING,
-    "vision": (),
-    "image-text": (),
-}
-"""The tasks that each kind of model can be tuned for here; an encoder summarises by picking
-sentences. Images are no task here yet."""
 
 
 class HubSource(Part):
@@ -185,9 +162,10 @@ class Entry(Part):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, values: Any) -> Any:
-        """Give an entry without tasks those of its kind."""
+        """Give an entry without tasks those of its kind and architecture."""
         if isinstance(values, dict) and "tasks" not in values:
-            return {**values, "tasks": TASKS_OF_KIND.get(values.get("kind", ""), ())}
+            able = able_tasks(values.get("kind", ""), values.get("architecture", ""))
+            return {**values, "tasks": able}
         return values
 
     @property
