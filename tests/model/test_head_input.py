@@ -12,6 +12,7 @@ from tunesmith.core.recipe import ModelRecipe
 from tunesmith.model.backbones import load_backbone
 from tunesmith.model.head_input import before_head
 from tunesmith.model.heads import new_head
+from tunesmith.model.hidden import hidden_states
 
 BATCH = {
     "input_ids": torch.tensor([[2, 8, 9, 3], [2, 20, 3, 0]]),
@@ -60,11 +61,26 @@ def test_who_comes_later_sees_what_is_not_yet_changed(model):
     assert not model.linear._forward_pre_hooks
 
 
+def test_head_of_a_decoder_reads_the_last_token_alone(tiny_decoder):
+    backbone = load_backbone(str(tiny_decoder))
+    decoder = new_head("classify", backbone, outputs=3, recipe=ModelRecipe(), case_shape=False)
+    seen = []
+
+    def see(vectors, _):
+        seen.append(vectors)
+        return vectors
+
+    with before_head(decoder.train(), see):
+        decoder(BATCH)
+    states = hidden_states(decoder.encoder, BATCH)
+    torch.testing.assert_close(seen[0], states[[0, 1], [3, 2]])
+
+
 def test_head_on_every_token_is_refused(tiny_decoder):
     backbone = load_backbone(str(tiny_decoder))
     decoder = new_head("classify", backbone, outputs=3, recipe=ModelRecipe(), case_shape=False)
-    with (
-        before_head(decoder.train(), lambda vectors, _: vectors),
-        pytest.raises(SpecError, match="llama makes one a token"),
-    ):
+    hidden = torch.zeros(2, 4, decoder.linear.in_features)
+    with before_head(decoder.train(), lambda vectors, _: vectors):
         decoder(BATCH)
+        with pytest.raises(SpecError, match="llama makes one a token"):
+            decoder.linear(hidden)

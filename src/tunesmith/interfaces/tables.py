@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import singledispatch
 from typing import Any
@@ -157,6 +158,10 @@ def _(result: PredictResult) -> None:
 def _(result: ExportResult) -> None:
     console = _console()
     parity = result.parity
+    if result.form == "hub-folder":
+        console.say(f"Folder  {result.file}  ({result.bytes / 1e6:.1f} MB)")
+        console.say(f"Push    hf upload OWNER/NAME {shlex.quote(result.file)}")
+        return
     for step, cost in result.pruned.items():
         console.say(
             f"Pruned  {step}: {cost['measure']} {cost['source']:.4f} to {cost['pruned']:.4f}, "

@@ -346,7 +346,12 @@ def _manifest(tuned: Tuned) -> dict[str, Any]:
         "pooling": model.pooling,
         "plain_transformers": {
             "lacks": list(lacks_of(model)),
-            "note": plain_note(lacks_of(model), prepared.task, prepared.reading),
+            "note": plain_note(
+                lacks_of(model),
+                prepared.task,
+                prepared.reading,
+                architecture=prepared.backbone.card.architecture,
+            ),
         },
         "decoding": tuned.job.engine.decoding.model_dump() if prepared.reading.writing else None,
         "template": None,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tunesmith.model.framing import Reading
 from tunesmith.model.heads.choose import CHOICE_FILE
+from tunesmith.model.readers import is_read_by_encoder
 from tunesmith.tasks.generation import Generation
 from tunesmith.tasks.task import Task
 
@@ -55,12 +58,23 @@ def asked_note(speaking: str) -> str:
     )
 
 
-def plain_note(lacks: tuple[str, ...], task: Task, reading: Reading) -> str:
+def plain_loader(
+    lacks: Sequence[str], task: Task, reading: Reading, *, architecture: str = ""
+) -> str:
+    """Return the class of transformers that loads the model of a bundle."""
+    family = _family(task, reading).partition(" ")[0]
+    loader = PLAIN_LOADERS.get(family, "AutoModelForSequenceClassification")
+    if CHOICE_FILE in lacks or loader == "AutoModel":
+        return "AutoModelForTextEncoding" if is_read_by_encoder(architecture) else "AutoModel"
+    return loader
+
+
+def plain_note(
+    lacks: tuple[str, ...], task: Task, reading: Reading, *, architecture: str = ""
+) -> str:
     """Return what loads the model, and how like ours its answers are; `lacks` it does not load."""
     family = _family(task, reading)
-    loader = PLAIN_LOADERS.get(family.partition(" ")[0], "AutoModelForSequenceClassification")
-    if CHOICE_FILE in lacks:
-        loader = "AutoModel"
+    loader = plain_loader(lacks, task, reading, architecture=architecture)
     load = f"`{loader}.from_pretrained('model')`"
     if lacks:
         what = LACKING.get(family, "")

@@ -44,7 +44,7 @@ def record_outcome(session: Session, run: str, result: Result, *, cost: Cost) ->
         case EvaluateResult():
             told = (Path(result.bundle), result.fingerprint, result.report)
             _record_results(session, run, told, cost, operation="evaluate")
-        case ExportResult():
+        case ExportResult() if result.form == "onnx":  # others leave the bundle as it was
             _record_bundle(session, run, Path(result.bundle), is_export=True)
         case PretrainResult():
             _record_backbone(session, run, result.backbone)

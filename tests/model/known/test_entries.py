@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 
 from tunesmith.core.data_spec import TaskKind
+from tunesmith.model.heads.whole import tasks_of
 from tunesmith.model.known import read_catalogue
+from tunesmith.model.known.abilities import LACKING, able_tasks
 from tunesmith.model.known.catalogue import FAMILIES, packaged_entries, read_family
 from tunesmith.model.known.counting import TOLERANCE, count_parameters
-from tunesmith.model.heads.whole import tasks_of
-from tunesmith.model.known.abilities import LACKING, able_tasks
 from tunesmith.model.outlines import build_outline, config_of, count_weights, is_native
 
 ENTRIES = packaged_entries()

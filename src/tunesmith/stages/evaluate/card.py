@@ -45,11 +45,11 @@ def make_card(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
             "",
             "## What it can do",
             "",
-            *_measures(report),
+            *measure_rows(report),
             "",
             *[f"> {note}\n" for note in report["notes"]],
-            *_classes(report),
-            *_limits(report.get("reliability") or {}),
+            *class_rows(report),
+            *limit_lines(report.get("reliability") or {}),
             "",
             "## Use",
             "",
@@ -104,7 +104,8 @@ def _summary(report: Mapping[str, Any]) -> str:
     )
 
 
-def _measures(report: Mapping[str, Any]) -> list[str]:
+def measure_rows(report: Mapping[str, Any]) -> list[str]:
+    """Return a table of all measures."""
     rows = [
         "| measure | value | 95 % interval | n |",
         "|---|---|---|---|",
@@ -116,7 +117,7 @@ def _measures(report: Mapping[str, Any]) -> list[str]:
     return rows
 
 
-def _limits(reliability: Mapping[str, Any]) -> list[str]:
+def limit_lines(reliability: Mapping[str, Any]) -> list[str]:
     """Return how far its answers can be relied on, where that was measured."""
     calibration = reliability.get("calibration")
     if not calibration:
@@ -138,10 +139,11 @@ def _limits(reliability: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _classes(report: Mapping[str, Any]) -> list[str]:
+def class_rows(report: Mapping[str, Any], *, most: int = SHOWN_CLASSES) -> list[str]:
+    """Return a table of the classes, at most so many, the weakest first."""
     if not report["classes"]:
         return []
-    weakest = sorted(report["classes"], key=lambda score: score["f1"])[:SHOWN_CLASSES]
+    weakest = sorted(report["classes"], key=lambda score: score["f1"])[:most]
     rows = [
         "",
         "Weakest first:",
