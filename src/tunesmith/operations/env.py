@@ -19,6 +19,7 @@ EXTRAS = {
     "forms": ("llguidance",),
     "hub": ("datasets",),
     "jwt": ("joserfc",),
+    "langchain": ("langchain-core",),
     "onnx": ("onnx", "onnxruntime"),
     "parquet": ("pyarrow",),
     "postgres": ("psycopg",),
