@@ -137,6 +137,7 @@ def test_both_pages_of_a_task_have_the_same_sections_blocks_and_figures(reposito
         "security",
         "serving",
         "zoo",
+        "integrations",
     ],
 )
 def test_both_pages_of_a_subject_have_the_same_sections_and_blocks(repository, page):
@@ -202,6 +203,7 @@ def test_samples_hold_rows_that_their_task_reads(repository, sample):
         "docs/runs.md",
         "docs/search.md",
         "docs/zoo.md",
+        "docs/integrations.md",
         "docs/serving.md",
         *(pages[0] for pages in TASK_PAGES.values()),
     ],

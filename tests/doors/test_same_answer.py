@@ -155,6 +155,9 @@ def bad_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any], 
         "export that is not there": (
             "predict", {"bundle": place["run"], "texts": ["x"], "engine": "onnx"}, 3),
         "no such bundle to export": ("export", {"bundle": "nowhere"}, 3),
+        "folder for the hub without a licence": (
+            "export",
+            {"bundle": place["run"], "to": "hub-folder", "out": place["out"] + "-hub"}, 2),
         "size of a model that has one": (
             "pretrain",
             {"corpus": place["corpus"], "model": place["model"], "size": "tiny"}, 2),

@@ -35,7 +35,8 @@ def rows():
 @pytest.fixture(scope="module")
 def classifier(tiny_model, few_steps):
     return TunesmithClassifier(
-        model=str(tiny_model), settings={"training": {**few_steps, "max_steps": 60}, "device": "cpu"}
+        model=str(tiny_model),
+        settings={"training": {**few_steps, "max_steps": 60}, "device": "cpu"},
     )
 
 

@@ -45,7 +45,7 @@ from tunesmith.operations.enriching import (
 )
 from tunesmith.operations.fit import FitResult, FitSpec
 from tunesmith.operations.next_commands import next_commands
-from tunesmith.operations.plain_notes import plain_note
+from tunesmith.operations.plain_notes import plain_facts
 from tunesmith.operations.preparing import Prepared, learns_words, prepare_sound
 from tunesmith.operations.reliability import learned_notes, own_reliability, write_learned
 from tunesmith.operations.tokens import Tokens
@@ -344,15 +344,9 @@ def _manifest(tuned: Tuned) -> dict[str, Any]:
         "model": prepared.backbone.card.to_json(),
         "reading": prepared.reading.to_json(),
         "pooling": model.pooling,
-        "plain_transformers": {
-            "lacks": list(lacks_of(model)),
-            "note": plain_note(
-                lacks_of(model),
-                prepared.task,
-                prepared.reading,
-                architecture=prepared.backbone.card.architecture,
-            ),
-        },
+        "plain_transformers": plain_facts(
+            lacks_of(model), prepared.task, prepared.reading, prepared.backbone.card.architecture
+        ),
         "decoding": tuned.job.engine.decoding.model_dump() if prepared.reading.writing else None,
         "template": None,
         "thresholds": None,

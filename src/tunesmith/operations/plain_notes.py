@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from tunesmith.model.framing import Reading
 from tunesmith.model.heads.choose import CHOICE_FILE
@@ -56,6 +57,14 @@ def asked_note(speaking: str) -> str:
         f"`{ASKED_LOADERS[speaking]}.from_pretrained('model')` loads the model as it was before; "
         "what it is asked, and which words are weighed, is in `bundle.json`."
     )
+
+
+def plain_facts(
+    lacks: tuple[str, ...], task: Task, reading: Reading, architecture: str
+) -> dict[str, Any]:
+    """Return what a bundle's manifest says of its `model/`: `lacks` and `note`."""
+    note = plain_note(lacks, task, reading, architecture=architecture)
+    return {"lacks": list(lacks), "note": note}
 
 
 def plain_loader(
