@@ -111,6 +111,6 @@ def head_parameters(model: HeadModel) -> set[int]:
         return set()
     beside: Any = getattr(model, "beside", None) or ()
     below: Any = {id(weight) for part in (model.encoder, *beside) for weight in part.parameters()}
-    if not isinstance(model, Embedder | Recommender):  # a model may hold its head itself
-        below -= {id(weight) for weight in linear_of(model).parameters()}
+    if (linear := getattr(model, "linear", None)) is not None:  # what is below may hold it itself
+        below -= {id(weight) for weight in linear.parameters()}
     return {id(parameter) for parameter in model.parameters()} - below
