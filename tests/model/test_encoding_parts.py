@@ -270,15 +270,6 @@ def test_marks_stand_right_before_and_after_both_stretches(bert, head, tail, tok
         assert [token for token in rest if token not in "@#"][: len(part.split())] == part.split()
 
 
-def test_marks_behind_stretches_see_all_of_them_from_the_left(bert):
-    item = MarkedInput("my order is late", (3, 8), (12, 16), ("card", ""))
-    (window,) = read(bert, item, marks_behind=True)
-    signs = bert.convert_ids_to_tokens(window.ids[window.marks].tolist())
-    assert signs == ["@", "#"]
-    for mark, word in zip(window.marks, ("order", "late"), strict=True):
-        assert bert.convert_ids_to_tokens(int(window.ids[mark - 1])) == word
-
-
 def test_marks_of_one_and_the_same_stretch_are_two(bert):
     (window,) = read(bert, MarkedInput("my order", (3, 8), (3, 8)))
     assert tokens_of(bert, window)[1:-1] == ["my", "@", "#", "order", "@", "#"]
