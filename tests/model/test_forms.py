@@ -19,7 +19,7 @@ from tunesmith.model.forms import ChoiceForm, HeldTo, make_form
 from tunesmith.model.framing import Reading
 from tunesmith.model.heads.generate import Writer
 from tunesmith.runtime.engine import Engine, answer
-from tunesmith.runtime.writing import stream_text
+from tunesmith.runtime.replies import stream_text
 from tunesmith.tasks.translation import Translation
 
 TEXTS = ["my card is lost", "is it late?", "好"]

@@ -20,10 +20,11 @@ from tunesmith.core.errors import SpecError
 from tunesmith.core.examples import ChatInput, Message
 from tunesmith.core.recipe import DecodingRecipe, change_decoding
 from tunesmith.model.chat import prepare_chat
+from tunesmith.model.encoding import encode_windows
 from tunesmith.model.framing import Reading
 from tunesmith.model.heads.generate import Writer, keep_decoding
 from tunesmith.runtime.engine import Engine, answer
-from tunesmith.runtime.writing import stream_text, whole_part
+from tunesmith.runtime.replies import ReplyEnd, stream_text, whole_part, write_reply
 from tunesmith.tasks.generation import Generation
 
 REPLY = "订单 42 明天到, it is on its way"
@@ -217,4 +218,51 @@ def test_saved_model_writes_the_same_in_plain_transformers(engine, tokenizer, tm
             messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
         written = plain.eval().generate(**read)[0, read["input_ids"].shape[1] :]
-        assert words.decode(written, skip_special_tokens=True).strip() == ours
+        theirs = words.decode(written, skip_special_tokens=True).strip()
+        assert theirs.rstrip("\ufffd") == ours  # a last character that is cut is left out
+
+
+def parts(engine, item=ASKED[0], **wishes) -> tuple[str, ReplyEnd | None]:
+    """Return a reply that was written piece by piece, and its end where one was told."""
+    told = list(write_reply(engine, item, **wishes))
+    end = told.pop() if told and isinstance(told[-1], ReplyEnd) else None
+    return "".join(told), end
+
+
+@pytest.mark.parametrize("stop", ["明天", ", it", "到,", "it is on its way", "way"])
+def test_reply_ends_before_a_stop_word_and_gives_nothing_of_it_away(reciter, stop):
+    told = list(write_reply(reciter, ASKED[0], stops=["nowhere", stop]))
+    assert "".join(told[:-1]) == REPLY[: REPLY.index(stop)]
+    assert told[-1].reason == "stop"
+
+
+def test_limit_in_the_middle_of_a_character_leaves_it_out(reciter):
+    text, end = parts(reciter, most=5)
+    assert text == "订"
+    (window,) = encode_windows(reciter.tokenizer, ASKED[:1], reciter.reading)
+    assert end == ReplyEnd("length", read=len(window.ids), written=5)
+
+
+def test_reply_that_ends_by_itself_says_so(reciter):
+    text, end = parts(reciter)
+    assert (text, end.reason) == (REPLY, "stop")
+    assert end.written == len(REPLY.encode()) + 1
+
+
+def test_reply_is_given_up_at_the_token_where_nobody_wants_more(engine, tokenizer):
+    for beams in (1, 3):
+        asked: list[int] = []
+
+        def is_wanted(asked=asked) -> bool:
+            asked.append(1)
+            return len(asked) < 6
+
+        made = made_engine(engine.model, tokenizer, beams=beams, max_new_tokens=60)
+        assert parts(made, is_wanted=is_wanted)[1] is None
+        assert len(asked) < 10
+
+
+def test_beams_give_one_reply_whole(engine, tokenizer):
+    made = made_engine(engine.model, tokenizer, beams=3)
+    for item, whole in zip(ASKED, texts(made), strict=True):
+        assert parts(made, item)[0] == whole

@@ -41,7 +41,17 @@ class ServiceLimits(Part):
     """Rows that wait for an answer at once."""
 
     deadline_ms: int = Field(10_000, ge=1)
-    """Milliseconds from a request's last byte to its answer; later it gets 504, uncomputed."""
+    """Milliseconds from a request's last byte to its answer, or to the first token of a chat reply;
+    later it gets 504, uncomputed."""
+
+    written_tokens: int = Field(1_024, ge=1)
+    """Tokens that one chat reply may have, whatever its request asks for."""
+
+    writing_ms: int = Field(60_000, ge=1)
+    """Milliseconds from a chat request to the end of its reply; what is written later is not."""
+
+    token_ms: int = Field(10_000, ge=1)
+    """Milliseconds that may pass between two tokens of a reply."""
 
     read_ms: int = Field(10_000, ge=1)
     """Milliseconds that a client may take to send a head, and again to send a body."""

@@ -26,7 +26,7 @@ def stream_ids(generate: Callable[..., Any]) -> Generator[int]:
 
     def work() -> None:
         try:
-            stop = StoppingCriteriaList([_Closed(is_closed)])
+            stop = stop_unless(lambda: not is_closed.is_set())
             generate(streamer=_Queue(written), stopping_criteria=stop)
         except BaseException as error:  # noqa: BLE001 (raised again where the ids are asked for)
             written.put(error)
@@ -62,12 +62,17 @@ class _Queue(BaseStreamer):
         """Do nothing: the thread says when it is done."""
 
 
-class _Closed(StoppingCriteria):
-    """Says that all rows are done once nobody listens."""
+def stop_unless(is_wanted: Callable[[], bool]) -> StoppingCriteriaList:
+    """Return what makes `generate` stop at the next token once nobody wants the text any more."""
+    return StoppingCriteriaList([_Unwanted(is_wanted)])
 
-    def __init__(self, is_closed: threading.Event) -> None:
-        self._is_closed = is_closed
+
+class _Unwanted(StoppingCriteria):
+    """Says that all rows are done once nobody wants them."""
+
+    def __init__(self, is_wanted: Callable[[], bool]) -> None:
+        self._is_wanted = is_wanted
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ARG002
         """Return (B,) whether each row is done."""
-        return torch.full((len(input_ids),), self._is_closed.is_set(), device=input_ids.device)
+        return torch.full((len(input_ids),), not self._is_wanted(), device=input_ids.device)

@@ -196,7 +196,7 @@ def _run_stream(spec: PredictSpec, session: Session, bundle: Bundle) -> PredictR
 
 
 def _pieces(engine: Engine, item: Inputs) -> Iterator[str]:
-    from tunesmith.runtime.writing import stream_text
+    from tunesmith.runtime.replies import stream_text
 
     with contextlib.closing(stream_text(engine, item)) as pieces:
         yield from pieces

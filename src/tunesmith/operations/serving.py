@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,7 @@ from tunesmith.core.reliability import Demands
 from tunesmith.operations.masked_serving import UNMASKED_HEADS, RequestMasker, open_masking
 from tunesmith.operations.masking import Masker
 from tunesmith.operations.predict import PredictSpec, open_engine
+from tunesmith.operations.serving_texts import embed_orders, vector_size, write_order
 from tunesmith.runtime.caching import AnswerCache, answer_cached
 from tunesmith.runtime.canary import CanaryRow, read_canary
 from tunesmith.runtime.engine import Engine, make_answer
@@ -31,7 +32,15 @@ from tunesmith.runtime.onnx_model import OnnxModel
 from tunesmith.session import Session
 from tunesmith.stages.serve.canary import LARGEST_DIFFERENCE
 from tunesmith.stages.serve.channel import ChannelClosedError, receive, send
-from tunesmith.stages.serve.worker import Answered, Order, Reply, open_channel, work
+from tunesmith.stages.serve.worker import (
+    Answered,
+    Order,
+    Piece,
+    Reply,
+    Written,
+    open_channel,
+    work,
+)
 from tunesmith.store.bundles import Bundle, read_bundle
 from tunesmith.tasks.structured import read_inputs
 
@@ -82,7 +91,10 @@ class BundleAnswerer:
         return self.is_exact or (isinstance(model, OnnxModel) and model.are_rows_apart)
 
     def facts(self) -> dict[str, Any]:
-        """Return the engine's name, and the canary rows with the answers on record."""
+        """Return the engine's name, the canary rows with the answers on record, and `vector_size`.
+
+        That is 0 where a text has no vector.
+        """
         engine = self._engine
         rows = [
             {"row": engine.task.input_fields(row.inputs), **_right_answers(engine, row)}
@@ -91,7 +103,13 @@ class BundleAnswerer:
         if self._masking is not None:  # what is masked cannot have the answer on record
             kept = self._masking.unchanged([row["row"] for row in rows])
             rows = [row for row, is_kept in zip(rows, kept, strict=True) if is_kept]
-        return {"engine": self._name, "is_exact": self.is_exact, "canary": rows}
+        size = vector_size(self._bundle, engine)
+        return {
+            "engine": self._name,
+            "is_exact": self.is_exact,
+            "canary": rows,
+            "vector_size": size,
+        }
 
     def answer(self, orders: Sequence[Order]) -> Iterator[Reply]:
         """Yield the reply to each request, in order."""
@@ -106,6 +124,18 @@ class BundleAnswerer:
                 yield from self._together([order])
             return
         yield from self._together(orders)
+
+    def embed(self, orders: Sequence[Order]) -> Iterator[Reply]:
+        """Yield the vectors for each request, in order."""
+        groups = [orders] if self.is_exact else [[order] for order in orders]
+        for group in groups:
+            yield from embed_orders(self._engine, group)
+
+    def write(
+        self, order: Order, *, is_wanted: Callable[[], bool]
+    ) -> Generator[Piece | Written | TunesmithError]:
+        """Yield a text piece by piece, and last its end."""
+        yield from write_order(self._engine, order, is_wanted=is_wanted)
 
     def _together(self, orders: Sequence[Order]) -> list[Reply]:
         """Return the replies to requests whose rows are computed at once, by engine."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,7 @@ import numpy as np
 import torch
 
 from tunesmith.core.answers import TextAnswer
-from tunesmith.core.errors import SpecError
-from tunesmith.core.examples import ChatInput, Inputs, asked_text
-from tunesmith.measure.scripts import ends_unspaced
+from tunesmith.core.examples import ChatInput, Inputs
 from tunesmith.model.batching import Batch, collate, move, plan_batches
 from tunesmith.model.device import autocast
 from tunesmith.model.encoding import encode_windows
@@ -40,9 +37,7 @@ READING_TOKENS = 4096
 """Tokens of a batch whose every token is guessed at once."""
 
 BROKEN = "\ufffd"
-"""What stands for a character of which not all bytes are there yet."""
-
-_LAST_WORD = re.compile(r"\s*\S*$")
+"""What stands for a character of which not all bytes are there."""
 
 
 def write_windows(engine: Engine, windows: Sequence[Window], *, rows: int) -> list[np.ndarray]:
@@ -66,62 +61,48 @@ def write_windows(engine: Engine, windows: Sequence[Window], *, rows: int) -> li
 
 def make_text_answer(engine: Engine, scores: np.ndarray, item: Inputs) -> TextAnswer:
     """Return the answer that (T, 2) tokens and their log-probabilities mean."""
-    text = _text_of(engine, scores[:, 0].astype(np.int64))
+    text = written_text(engine, scores[:, 0])
     score = float(scores[:, 1].mean()) if len(scores) else 0.0
     return TextAnswer(text, score, unread=count_unread_tokens(engine, item))
 
 
-def stream_text(engine: Engine, item: Inputs) -> Generator[str]:
-    """Yield the answer to one input piece by piece; together they are what `answer` gives.
+def written_text(engine: Engine, ids: Sequence[int] | np.ndarray) -> str:
+    """Return the text that written ids are, without a last character that is not whole yet."""
+    ids = np.asarray(ids, dtype=np.int64)
+    return decode_written(engine.tokenizer, ids, ends=engine.model.ends).rstrip(BROKEN)
 
-    A piece ends where a word or a Chinese character does, so that none is half of one. Raises
-    `SpecError` where beams would be written side by side.
+
+def stream_window(engine: Engine, window: Window, *, most: int | None) -> Iterator[int]:
+    """Yield the ids that are written from one window, each as soon as it is known, at most `most`.
+
+    What is drawn or most probable is written; beams are not.
     """
-    if engine.decoding.sure_beams > 1:
-        raise SpecError(
-            "`decoding.beams` must be 1 where a text is shown while it is written; "
-            f"got {engine.decoding.beams}",
-            hint="--set decoding.beams=1",
-        )
-    if not asked_text(item).strip():
-        return
-    ids: list[int] = []
-    given = ""
-    for window in encode_windows(engine.tokenizer, [item], engine.reading):
-        for token in _stream(engine, window):
-            ids.append(token)
-            piece = whole_part(_text_of(engine, np.array(ids, dtype=np.int64)))
-            if len(piece) > len(given) and piece.startswith(given):
-                yield piece[len(given) :]
-                given = piece
-    text = _text_of(engine, np.array(ids, dtype=np.int64))
-    if len(text) > len(given):
-        yield text[len(given) :]
-
-
-def whole_part(text: str) -> str:
-    """Return the beginning of a text that no further token changes: whole words, whole characters.
-
-    >>> whole_part("It is la"), whole_part("订单"), whole_part("订\ufffd")
-    ('It is', '订单', '订')
-    """
-    text = text.rstrip(BROKEN)
-    if ends_unspaced(text):
-        return text
-    return _LAST_WORD.sub("", text)
-
-
-def _stream(engine: Engine, window: Window) -> Iterator[int]:
-    most = limit_written(engine.model, engine.reading, engine.decoding.max_new_tokens)
     with _at_rest(engine.model):
         batch = _batch(engine, [window])
         within = partial(autocast, engine.device, engine.precision)
-        form = _form(engine)
+        form, most = _form(engine), _most(engine, most)
         yield from engine.model.stream(batch, engine.decoding, most=most, form=form, within=within)
 
 
-def _text_of(engine: Engine, ids: np.ndarray) -> str:
-    return decode_written(engine.tokenizer, ids, ends=engine.model.ends)
+def write_window(
+    engine: Engine, window: Window, *, most: int | None, is_wanted: Callable[[], bool]
+) -> np.ndarray:
+    """Return (T,) the ids written from one window by beams, at most `most`.
+
+    `is_wanted` is asked before each token; where it says no, what comes back is of no use.
+    """
+    with _at_rest(engine.model), autocast(engine.device, engine.precision):
+        batch, form, most = _batch(engine, [window]), _form(engine), _most(engine, most)
+        (ids,) = engine.model.write(
+            batch, engine.decoding, most=most, form=form, is_wanted=is_wanted
+        )
+    return ids
+
+
+def _most(engine: Engine, most: int | None) -> int:
+    """Return the tokens a text may have: what the bundle says, and no more than `most`."""
+    own = limit_written(engine.model, engine.reading, engine.decoding.max_new_tokens)
+    return own if most is None else min(own, most)
 
 
 def count_unread_tokens(engine: Engine, item: Inputs) -> int:
@@ -174,7 +155,7 @@ def _write(engine: Engine, windows: Sequence[Window]) -> Iterator[np.ndarray]:
     Those are read off the model itself, in one pass over the whole texts: beams and forbidden
     repetitions change what `generate` calls a score.
     """
-    most = limit_written(engine.model, engine.reading, engine.decoding.max_new_tokens)
+    most = _most(engine, None)
     with autocast(engine.device, engine.precision):
         batch, form = _batch(engine, windows), _form(engine)
         ids = engine.model.write(batch, engine.decoding, most=most, form=form)

@@ -22,7 +22,7 @@ from .conftest import running
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 BOUNDED = settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     database=None,
@@ -38,7 +38,9 @@ RUNS = {
 }
 ROUTES = {
     ("POST", "/v1/predict"),
+    ("POST", "/v1/embeddings"),
     ("GET", "/v1/models"),
+    ("GET", "/v1/models/{model}"),
     ("GET", "/v1/operations"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),

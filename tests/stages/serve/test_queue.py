@@ -117,3 +117,58 @@ def test_taking_waits_for_a_request():
         assert await taking == [given]
 
     asyncio.run(run())
+
+
+def text(**settings) -> Waiting:
+    made = waiting(**settings)
+    made.kind = "write"
+    return made
+
+
+def test_text_is_a_batch_alone_and_what_else_waits_comes_next():
+    async def run() -> None:
+        waits = queue()
+        first, second, answer = text(), text(), waiting()
+        for each in (first, second, answer):
+            await waits.put(each)
+        assert await waits.take() == [first]
+        await waits.leave([first])
+        assert await waits.take() == [answer]
+        assert await waits.take() == [second]
+
+    asyncio.run(run())
+
+
+def test_never_do_all_of_several_workers_write():
+    async def run() -> None:
+        waits = RequestQueue(ServiceLimits(), BatchRecipe(), workers=2)
+        first, second = text(), text()
+        await waits.put(first)
+        await waits.put(second)
+        assert await waits.take() == [first]
+        taking = asyncio.create_task(waits.take())
+        await asyncio.sleep(0)
+        answer = waiting()
+        await waits.put(answer)
+        assert await taking == [answer]
+        taking = asyncio.create_task(waits.take())
+        await asyncio.sleep(0)
+        assert not taking.done()
+        await waits.leave([first])
+        assert await taking == [second]
+        assert waits.writing == 1
+
+    asyncio.run(run())
+
+
+def test_vectors_and_answers_of_one_model_share_no_batch():
+    async def run() -> None:
+        waits = queue()
+        answer, vectors, other = waiting(), waiting(), waiting()
+        vectors.kind = "embed"
+        for each in (answer, vectors, other):
+            await waits.put(each)
+        assert await waits.take() == [answer, other]
+        assert await waits.take() == [vectors]
+
+    asyncio.run(run())

@@ -25,7 +25,7 @@ from tunesmith.model.drawing import Drawing
 from tunesmith.model.forms import Form, HeldTo
 from tunesmith.model.framing import Reading
 from tunesmith.model.heads.dropout import set_dropout
-from tunesmith.model.streaming import stream_ids
+from tunesmith.model.streaming import stop_unless, stream_ids
 
 LONGEST_WRITTEN = 256
 """Tokens of a written text where neither the recipe nor the model sets a limit."""
@@ -80,13 +80,21 @@ class Writer(nn.Module):
         return () if found is None else tuple(map(int, np.atleast_1d(found)))
 
     def write(
-        self, batch: Batch, decoding: DecodingRecipe, *, most: int, form: Form | None = None
+        self,
+        batch: Batch,
+        decoding: DecodingRecipe,
+        *,
+        most: int,
+        form: Form | None = None,
+        is_wanted: Callable[[], bool] | None = None,
     ) -> list[np.ndarray]:
         """Return the ids (S,) written from each row of a batch, the end token among them.
 
         No text has more than `most` tokens, which `limit_written` gives, or leaves its `form`.
+        `is_wanted` is asked at each token; where it says no, no text is gone on with.
         """
-        written = self._generate(batch, decoding, most=most, form=form)
+        more = {} if is_wanted is None else {"stopping_criteria": stop_unless(is_wanted)}
+        written = self._generate(batch, decoding, most=most, form=form, **more)
         begin = 1 if self.writing == "seq2seq" else batch["input_ids"].shape[1]
         return [_until_end(row, self.ends) for row in written[:, begin:].cpu().numpy()]
 

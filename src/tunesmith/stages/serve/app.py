@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import time
 from http import HTTPStatus
 from typing import Any
 
@@ -17,10 +17,19 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from tunesmith.core.serving import Scope
+from tunesmith.stages.serve.admission import (
+    Endpoint,
+    admit,
+    json_reply,
+    named,
+    read_body,
+    until_gone,
+)
 from tunesmith.stages.serve.gate import JSON, REPLAY, Gate, Passage
 from tunesmith.stages.serve.job_routes import Door, job_routes
-from tunesmith.stages.serve.keys import ANYBODY, Caller, is_refused_key, require_scope
 from tunesmith.stages.serve.metrics import CONTENT_TYPE
+from tunesmith.stages.serve.openai_replies import model_fields
+from tunesmith.stages.serve.openai_routes import openai_routes
 from tunesmith.stages.serve.openapi import describe_api
 from tunesmith.stages.serve.openapi_jobs import with_jobs
 from tunesmith.stages.serve.pages import read_page
@@ -31,18 +40,21 @@ from tunesmith.stages.serve.service import Replayed, Served, Service
 
 def make_app(service: Service) -> ASGIApp:
     """Return what answers at the port that clients know."""
+    began = int(time.time())
     routes = [
         *_health_routes(service),
         Route("/v1/predict", _predict(service), methods=["POST"]),
-        Route("/v1/models", _models(service), methods=["GET"]),
+        *openai_routes(service),
+        Route("/v1/models", _models(service, began), methods=["GET"]),
+        Route("/v1/models/{model}", _model(service, began), methods=["GET"]),
         Route("/v1/operations", _operations(service), methods=["GET"]),
         Route("/openapi.json", _openapi(service), methods=["GET"]),
         *(Route(path, _page(path), methods=["GET"]) for path in ("/docs", "/docs.js", "/docs.css")),
     ]
     if service.jobs is not None:
         door = Door(
-            lambda request: _admit(service, request, "operate"),
-            lambda request: _read_body(service, request),
+            lambda request: admit(service, request, "operate"),
+            lambda request: read_body(service, request),
         )
         routes += job_routes(service.jobs, door)
     if not service.settings.is_admin_apart:
@@ -99,99 +111,23 @@ _NO_DEMANDS: dict[str, Any] = {
 }
 
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-def _named(path: str, endpoint: Endpoint) -> Endpoint:
-    """Return the endpoint with the path that metrics and log call it by."""
-    endpoint.route = path  # type: ignore[attr-defined]
-    return endpoint
-
-
-def _json(fields: Any, status: int = 200) -> Response:
-    return Response(json_bytes(fields), status, media_type=JSON)
-
-
-async def _admit(service: Service, request: Request, scope: Scope) -> Caller:
-    """Return who asks. Raises `Refusal` where he may not, or asks too often."""
-    passage: Passage = request.scope["passage"]
-    if REPLAY in request.scope:
-        return ANYBODY
-    service.audit.require_writable()
-    address = request.client.host if request.client else ""
-    try:
-        if not service.gatekeeper.is_open:
-            await service.rates.check_failures(address)
-        caller = await service.gatekeeper.recognise(request.headers)
-    except Refusal as error:
-        if is_refused_key(error):
-            await service.rates.count_failure(address)
-        raise
-    passage.caller = caller
-    require_scope(caller, scope)
-    await service.rates.count(caller.id or address)
-    return caller
-
-
-async def _read_body(service: Service, request: Request) -> bytes:
-    """Return the body of a request. Raises `Refusal`: 408, 413 or 415."""
-    kind, _, parameters = request.headers.get("content-type", "").partition(";")
-    charset = parameters.strip().lower().replace('"', "")
-    is_utf8 = charset in ("", "charset=utf-8", "charset=utf8")
-    if kind.strip().lower() != JSON or not is_utf8 or "content-encoding" in request.headers:
-        raise Refusal(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "the body must be plain JSON in UTF-8",
-            hint=f"Content-Type: {JSON}",
-        )
-    most = service.settings.limits.body_bytes
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > most:
-        raise _too_large(most)
-    parts, size = [], 0
-    try:
-        async with asyncio.timeout(service.settings.limits.read_ms / 1000):
-            async for part in request.stream():
-                size += len(part)
-                if size > most:
-                    raise _too_large(most)
-                parts.append(part)
-    except TimeoutError:
-        raise Refusal(
-            HTTPStatus.REQUEST_TIMEOUT,
-            f"a body must be sent within {service.settings.limits.read_ms / 1000:g} seconds",
-            hint="send it faster, or in parts",
-            headers={"connection": "close"},
-        ) from None
-    return b"".join(parts)
-
-
-def _too_large(most: int) -> Refusal:
-    return Refusal(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"a body must have at most {most:,} bytes; it has more",
-        hint="send several requests",
-        headers={"connection": "close"},
-    )
-
-
 def _predict(service: Service) -> Endpoint:
     async def predict(request: Request) -> Response:
-        await _admit(service, request, "predict")
+        await admit(service, request, "predict")
         if REPLAY not in request.scope:
             service.require_ready()
-        fields = read_json(await _read_body(service, request))
+        fields = read_json(await read_body(service, request))
         asked_for = read_request(fields, defaults=service.settings.demands)
         served = service.find_model(asked_for.model)
         asked = read_rows(asked_for, served.bundle.task, limits=service.settings.limits)
         passage: Passage = request.scope["passage"]
         passage.facts = {"model": served.name, "version": served.version, "rows": len(asked.rows)}
         passage.facts["tokens"] = asked.tokens
-        reply = await service.answer(served, asked_for, asked, _until_gone(request))
+        reply = await service.answer(served, asked_for, asked, until_gone(request))
         if REPLAY not in request.scope:
             service.answered += 1
             service.metrics.note_answers(served.name, served.version, reply.answers)
-        return _json(
+        return json_reply(
             {
                 "request_id": passage.request_id,
                 "model": served.name,
@@ -202,21 +138,31 @@ def _predict(service: Service) -> Endpoint:
             }
         )
 
-    return _named("/v1/predict", predict)
+    return named("/v1/predict", predict)
 
 
-async def _until_gone(request: Request) -> None:
-    """Wait until the client hangs up."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-def _models(service: Service) -> Endpoint:
+def _models(service: Service, began: int) -> Endpoint:
     async def models(request: Request) -> Response:
-        await _admit(service, request, "predict")
-        return _json({"models": [_describe(service, served) for served in service.models.values()]})
+        await admit(service, request, "predict")
+        every = service.models.values()
+        return json_reply(
+            {
+                "models": [_describe(service, served) for served in every],
+                "object": "list",
+                "data": [model_fields(served.name, began) for served in every],
+            }
+        )
 
-    return _named("/v1/models", models)
+    return named("/v1/models", models)
+
+
+def _model(service: Service, began: int) -> Endpoint:
+    async def model(request: Request) -> Response:
+        await admit(service, request, "predict")
+        served = service.find_model(request.path_params["model"])
+        return json_reply({**model_fields(served.name, began), **_describe(service, served)})
+
+    return named("/v1/models/{model}", model)
 
 
 def _describe(service: Service, served: Served) -> dict[str, Any]:
@@ -234,10 +180,10 @@ def _describe(service: Service, served: Served) -> dict[str, Any]:
 
 def _operations(service: Service) -> Endpoint:
     async def operations(request: Request) -> Response:
-        await _admit(service, request, "predict")
-        return _json({"operations": list(service.settings.operations)})
+        await admit(service, request, "predict")
+        return json_reply({"operations": list(service.settings.operations)})
 
-    return _named("/v1/operations", operations)
+    return named("/v1/operations", operations)
 
 
 def _openapi(service: Service) -> Endpoint:
@@ -245,9 +191,9 @@ def _openapi(service: Service) -> Endpoint:
         document = describe_api(service)
         if service.jobs is not None:
             document = with_jobs(document, service.jobs.settings.offered)
-        return _json(document)
+        return json_reply(document)
 
-    return _named("/openapi.json", openapi)
+    return named("/openapi.json", openapi)
 
 
 def _page(path: str) -> Endpoint:
@@ -256,34 +202,34 @@ def _page(path: str) -> Endpoint:
     async def page(request: Request) -> Response:  # noqa: ARG001
         return Response(content, media_type=kind)
 
-    return _named(path, page)
+    return named(path, page)
 
 
 def _health_routes(service: Service) -> list[Route]:
     async def healthz(request: Request) -> Response:  # noqa: ARG001
-        return _json({"status": "alive"})
+        return json_reply({"status": "alive"})
 
     async def readyz(request: Request) -> Response:  # noqa: ARG001
         service.metrics.ready.set(service.is_ready)
         if service.is_ready:
-            return _json({"status": "ready", "reasons": []})
+            return json_reply({"status": "ready", "reasons": []})
         fields = {"status": service.state, "reasons": service.reasons}
-        return _json(fields, HTTPStatus.SERVICE_UNAVAILABLE)
+        return json_reply(fields, HTTPStatus.SERVICE_UNAVAILABLE)
 
     return [
-        Route("/healthz", _named("/healthz", healthz), methods=["GET"]),
-        Route("/readyz", _named("/readyz", readyz), methods=["GET"]),
+        Route("/healthz", named("/healthz", healthz), methods=["GET"]),
+        Route("/readyz", named("/readyz", readyz), methods=["GET"]),
     ]
 
 
 def _metrics(service: Service, *, scope: Scope | None = None) -> Endpoint:
     async def metrics(request: Request) -> Response:
         if scope is not None:
-            await _admit(service, request, scope)
+            await admit(service, request, scope)
         service.metrics.ready.set(service.is_ready)
         return Response(service.metrics.show(), media_type=CONTENT_TYPE)
 
-    return _named("/metrics", metrics)
+    return named("/metrics", metrics)
 
 
 async def _ask(app: ASGIApp, body: bytes) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tunesmith.core.errors import Problem, TunesmithError
 from tunesmith.stages.serve.keys import ANYBODY, Caller
+from tunesmith.stages.serve.openai_problems import OPENAI_PATHS, openai_problem_json
 from tunesmith.stages.serve.problems import Refusal, problem_json, refuse
 from tunesmith.stages.serve.service import ClientGoneError, Service
 
@@ -128,7 +129,9 @@ class Passage:
         self.reason = refusal.reason
         if self.status:
             return
-        body = problem_json(refusal, request_id=self.request_id)
+        is_openai = self.scope["path"] in OPENAI_PATHS
+        write = openai_problem_json if is_openai else problem_json
+        body = write(refusal, request_id=self.request_id)
         response = Response(body, refusal.status, dict(refusal.headers), JSON)
         try:
             await response(self.scope, _nothing, self.send)

@@ -47,6 +47,15 @@ class Metrics:
         self.confidence = self._histogram("confidence", "Of answers", RATIOS, "model", "version")
         self.abstentions = self._counter("abstentions", "Answers abstained", "model", "version")
         self.outside = self._counter("outside", "Texts found outside", "model", "version")
+        self.tokens_read = self._counter(
+            "tokens_read", "Tokens of chats and embedded texts", "model", "version"
+        )
+        self.tokens_written = self._counter(
+            "tokens_written", "Tokens of chat replies, given up ones too", "model", "version"
+        )
+        self.first_piece_seconds = self._histogram(
+            "first_piece_seconds", "From a chat request to its first words", SECONDS, "model"
+        )
         self.workers = self._gauge("workers_ready", "Worker processes that take batches")
         self.lost = self._counter("workers_lost", "Worker processes that ended")
         self.jobs = Gauge(

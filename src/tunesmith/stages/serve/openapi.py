@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.core.environment import installed_version
 from tunesmith.core.errors import DataError
 from tunesmith.core.serving import ServiceLimits
+from tunesmith.stages.serve.openai_schemas import openai_paths, openai_schemas
 from tunesmith.stages.serve.requests import RequestSpec
 from tunesmith.tasks.structured import PLACEHOLDERS
 from tunesmith.tasks.task import Task
@@ -19,7 +20,7 @@ JSON = "application/json"
 SEEN = "text/plain"
 PAGES = {"/docs": "text/html", "/docs.js": "text/javascript", "/docs.css": "text/css"}
 REFUSALS = {
-    400: "The body is no JSON, or the request no HTTP.",
+    400: "The request is not what it must be.",
     401: "No key, or one that is wrong, expired or revoked.",
     403: "The key does not open this.",
     404: "There is no such path or model.",
@@ -38,6 +39,7 @@ REFUSALS = {
 FOR_ALL = (400, 421, 500)
 FOR_CALLERS = (401, 403, 429, 503)
 FOR_BODIES = (404, 408, 409, 413, 415, 422, 504)
+FOR_OPENAI = (404, 408, 413, 415, 504)
 TEXT = {"type": ["string", "number"]}
 STRETCH = {
     "type": "object",
@@ -73,7 +75,9 @@ def describe_api(service: Service) -> dict[str, Any]:
     has_keys = not service.gatekeeper.is_open
     paths = {
         "/v1/predict": {"post": _predict(service)},
+        **openai_paths(service, _refused((*FOR_CALLERS, *FOR_OPENAI), "OpenAIProblem")),
         "/v1/models": {"get": _get("The models that answer.", "Models", FOR_CALLERS)},
+        "/v1/models/{model}": {"get": _one_model(service)},
         "/v1/operations": {
             "get": _get(
                 "Every operation of Tunesmith with its settings.", "Operations", FOR_CALLERS
@@ -123,6 +127,13 @@ def _get(summary: str, schema: str | None, refusals: Iterable[int] = ()) -> dict
     return {"summary": summary, "responses": _responses(schema, refusals)}
 
 
+def _one_model(service: Service) -> dict[str, Any]:
+    found = _get("One of the models.", "Model", (*FOR_CALLERS, 404))
+    name = {"name": "model", "in": "path", "required": True}
+    found["parameters"] = [{**name, "schema": {"enum": list(service.models)}}]
+    return found
+
+
 def _ready() -> dict[str, Any]:
     found = _get("Whether requests are answered; 503 says why not.", "Health")
     found["responses"]["503"] = _response("It is not ready.", _ref("Health"))
@@ -150,10 +161,12 @@ def _open(operation: dict[str, Any]) -> dict[str, Any]:
 
 def _responses(schema: str | None, refusals: Iterable[int]) -> dict[str, Any]:
     shown = _ref(schema) if schema else {"type": "object"}
-    found = {"200": _response("The answer.", shown)}
-    for status in sorted({*FOR_ALL, 405, *refusals}):
-        found[str(status)] = _response(REFUSALS[status], _ref("Problem"))
-    return found
+    return {"200": _response("The answer.", shown), **_refused(refusals, "Problem")}
+
+
+def _refused(refusals: Iterable[int], schema: str) -> dict[str, Any]:
+    statuses = sorted({*FOR_ALL, 405, *refusals})
+    return {str(status): _response(REFUSALS[status], _ref(schema)) for status in statuses}
 
 
 def _response(words: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -179,6 +192,12 @@ def _schemas(service: Service) -> dict[str, Any]:
             "engine": text,
         }
     )
+    listed = {
+        "id": text,
+        "object": {"const": "model"},
+        "created": {"type": "integer"},
+        "owned_by": text,
+    }
     answer = {
         "type": "object",
         "required": ["abstained"],
@@ -205,7 +224,15 @@ def _schemas(service: Service) -> dict[str, Any]:
                 "warnings": {**reasons, "description": "What a reader of the answers must know."},
             }
         ),
-        "Models": _object({"models": {"type": "array", "items": model}}),
+        "Models": _object(
+            {
+                "models": {"type": "array", "items": model},
+                "object": {"const": "list"},
+                "data": {"type": "array", "items": _object(listed)},
+            }
+        ),
+        "Model": _object({**listed, **model["properties"]}),
+        **openai_schemas(service),
         "Operations": _object({"operations": {"type": "array", "items": {"type": "object"}}}),
         "Health": {
             "type": "object",

@@ -212,7 +212,7 @@ def read_rows(request: RequestSpec, task: Task, *, limits: ServiceLimits) -> Ask
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, problem, hint=SCHEMA_HINT)
     if len(given) > limits.rows:
         must = f"a request must hold at most {limits.rows:,} rows"
-        raise _too_much(must, f"{len(given):,}", "send several requests")
+        raise too_much(must, f"{len(given):,}", "send several requests")
     problems: list[Problem] = []
     rows: list[dict[str, Any]] = []
     tokens = 0
@@ -228,7 +228,7 @@ def read_rows(request: RequestSpec, task: Task, *, limits: ServiceLimits) -> Ask
             continue
         if len(inputs.text) > limits.characters:
             must = f"a row must have at most {limits.characters:,} characters"
-            raise _too_much(must, f"{len(inputs.text):,} ({place})", "send it in parts")
+            raise too_much(must, f"{len(inputs.text):,} ({place})", "send it in parts")
         tokens += count_tokens(inputs)
         rows.append(task.input_fields(inputs))
     if problems:
@@ -244,7 +244,12 @@ def count_tokens(inputs: Inputs) -> int:
 
     To know it the text would have to be encoded, which is a good part of answering.
     """
-    return 2 + len(inputs.text.encode("utf-8", "replace")) // BYTES_A_TOKEN
+    return count_tokens_of(inputs.text)
+
+
+def count_tokens_of(text: str) -> int:
+    """Return about how many tokens a text has, as `count_tokens` does."""
+    return 2 + len(text.encode("utf-8", "replace")) // BYTES_A_TOKEN
 
 
 def _inputs(task: Task, row: str | dict[str, Any] | None, place: Place) -> Inputs:
@@ -272,7 +277,8 @@ def unwritable(row: Any) -> str:
     return ""
 
 
-def _too_much(must: str, found: str, hint: str) -> Refusal:
+def too_much(must: str, found: str, hint: str) -> Refusal:
+    """Return the refusal of a request beyond a limit."""
     return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, Problem(must, found, REQUEST), hint=hint)
 
 

@@ -153,7 +153,8 @@ def _config(service: Service, app: ASGIApp, address: Address) -> uvicorn.Config:
         server_header=False,
         h11_max_incomplete_event_size=LARGEST_HEAD_BYTES,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=int(limits.deadline_ms / 1000) + STOPPING_SECONDS,
+        timeout_graceful_shutdown=int(max(limits.deadline_ms, limits.writing_ms) / 1000)
+        + STOPPING_SECONDS,
         ssl_certfile=address.certfile,
         ssl_keyfile=address.keyfile,
     )

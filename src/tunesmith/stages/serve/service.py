@@ -108,7 +108,8 @@ class Service:
         self.problem = ""
         self.answered = 0
         self.refused = 0
-        self.queue = RequestQueue(settings.limits, settings.batch)
+        workers = settings.worker_settings["workers"]
+        self.queue = RequestQueue(settings.limits, settings.batch, workers=workers)
         self.metrics.queue_requests.set_function(lambda: len(self.queue))
         self.metrics.queue_rows.set_function(lambda: self.queue.rows)
         self.metrics.computing.set_function(lambda: self.pool.computing)
@@ -214,10 +215,18 @@ class Service:
         Raises `Refusal`, and `ClientGoneError` where `gone` ends first. What was not computed by
         then is not.
         """
-        loop = asyncio.get_running_loop()
         waiting = Waiting(
-            served.name, asked.rows, asked.tokens, demands_of(request), loop.create_future()
+            served.name,
+            asked.rows,
+            asked.tokens,
+            demands_of(request),
+            asyncio.get_running_loop().create_future(),
         )
+        reply = await self.compute(waiting, gone)
+        return Reply(reply["answers"], reply["warnings"])
+
+    async def compute(self, waiting: Waiting, gone: Awaitable[Any]) -> Mapping[str, Any]:
+        """Return what a worker replies to a request; raises as `answer` does."""
         await self.queue.put(waiting)
         leaving = asyncio.ensure_future(gone)
         try:
@@ -229,13 +238,14 @@ class Service:
             if not waiting.reply.done():
                 if leaving.done():
                     raise ClientGoneError
-                raise self._too_late()
-            return _reply_of(waiting.reply.result())
+                raise self.too_late()
+            return require_reply(waiting.reply.result())
         finally:
             waiting.reply.cancel()
             leaving.cancel()
 
-    def _too_late(self) -> Refusal:
+    def too_late(self) -> Refusal:
+        """Return the refusal of a request whose answer took too long."""
         seconds = self.settings.limits.deadline_ms / 1000
         return Refusal(
             HTTPStatus.GATEWAY_TIMEOUT,
@@ -260,10 +270,10 @@ class Service:
         self.log.write(event, **fields)
 
 
-def _reply_of(reply: Mapping[str, Any]) -> Reply:
-    """Return what a worker replied. Raises `Refusal` where it has no answers."""
-    if "answers" in reply:
-        return Reply(reply["answers"], reply["warnings"])
+def require_reply(reply: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a worker replied. Raises `Refusal` where that is no answer."""
+    if not reply.keys() & {"lost", "error", "failure"}:
+        return reply
     if "lost" in reply:
         raise Refusal(
             HTTPStatus.SERVICE_UNAVAILABLE,

@@ -5,20 +5,25 @@ It ends when its channel does, so it never outlives the service. How rows are an
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from tunesmith.core.errors import TunesmithError
 from tunesmith.stages.serve.channel import ChannelClosedError, receive, send
 
 Order = dict[str, Any]
-"""One request of a batch: `id`, `rows` (mappings by role) and `demands`."""
+"""One request of a batch: `id`, `rows` (mappings by role; texts, to be embedded) and `demands`."""
+
+OrderKind: TypeAlias = Literal["answer", "write", "embed"]
+"""What is wanted of the rows: answers to all, a text to the only one, or a vector for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +33,48 @@ class Answered:
     answers: list[dict[str, Any]]
     warnings: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of the message."""
+        return {"answers": self.answers, "warnings": self.warnings}
 
-Reply = Answered | TunesmithError
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The vectors of the texts of one request, each as base64 of float32, and the tokens read."""
+
+    vectors: list[str]
+    tokens: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of the message."""
+        return {"vectors": self.vectors, "tokens": self.tokens}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a text that is being written; more is to come."""
+
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of the message."""
+        return {"piece": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The end of a text: why it ended, and the tokens read and written for it."""
+
+    reason: Literal["stop", "length"]
+    read: int
+    written: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields of the message."""
+        return {"reason": self.reason, "read": self.read, "written": self.written}
+
+
+Reply = Answered | Embedded | TunesmithError
 
 
 class Answerer(Protocol):
@@ -43,6 +88,19 @@ class Answerer(Protocol):
         """Yield the reply to each request of a batch, in order."""
         ...
 
+    def embed(self, orders: Sequence[Order]) -> Iterator[Reply]:
+        """Yield the vectors for each request of a batch, in order."""
+        ...
+
+    def write(
+        self, order: Order, *, is_wanted: Callable[[], bool]
+    ) -> Generator[Piece | Written | TunesmithError]:
+        """Yield a text piece by piece, and last its end.
+
+        `is_wanted` is asked at each token; where it says no, the writing stops without an end.
+        """
+        ...
+
 
 def work(channel: socket.socket, models: Mapping[str, Answerer]) -> None:
     """Answer batches until the channel ends."""
@@ -50,33 +108,97 @@ def work(channel: socket.socket, models: Mapping[str, Answerer]) -> None:
         send(channel, {"models": {name: model.facts() for name, model in models.items()}})
         while True:
             message = receive(channel)
-            started = time.perf_counter()
-            for reply in _replies(models[message["model"]], message["orders"]):
+            if "call_off" in message:
+                continue  # of a batch that was over when it came
+            listening = _Listening(channel, message)
+            for reply in reply_messages(models, message, is_wanted=listening):
                 send(channel, reply)
-            send(channel, {"seconds": time.perf_counter() - started})
     except ChannelClosedError:
         return
 
 
-def _replies(model: Answerer, orders: Sequence[Order]) -> Iterator[dict[str, Any]]:
+class _Listening:
+    """Tells the service of each token that is written, and hears whether it still wants the text.
+
+    The channel brings nothing but that while a batch is computed.
+    """
+
+    def __init__(self, channel: socket.socket, message: Mapping[str, Any]) -> None:
+        self._channel = channel
+        self._number = message.get("number")
+        self._order = message["orders"][0]["id"]
+        self._is_called_off = False
+
+    def __call__(self) -> bool:
+        """Tell of a token, and return whether more are wanted."""
+        while not self._is_called_off and select.select([self._channel], [], [], 0)[0]:
+            self._is_called_off = receive(self._channel).get("call_off") == self._number
+        if not self._is_called_off:
+            send(self._channel, {"id": self._order, "token": True})
+        return not self._is_called_off
+
+
+def reply_messages(
+    models: Mapping[str, Answerer],
+    message: Mapping[str, Any],
+    *,
+    is_wanted: Callable[[], bool] = lambda: True,
+) -> Iterator[dict[str, Any]]:
+    """Yield what is said of a batch: of each request its reply, and last, without `id`, `seconds`.
+
+    A text that is written has a message a piece, and one for its end.
+    """
+    started = time.perf_counter()
+    model, orders = models[message["model"]], message["orders"]
+    match message.get("kind", "answer"):
+        case "write":
+            yield from _written(model, orders[0], is_wanted)
+        case "embed":
+            yield from _replies(orders, model.embed(orders))
+        case _:
+            yield from _replies(orders, model.answer(orders))
+    yield {"seconds": time.perf_counter() - started}
+
+
+def _replies(orders: Sequence[Order], replies: Iterator[Reply]) -> Iterator[dict[str, Any]]:
     """Yield a message a request; after a failure that nobody named, one for each that is left."""
     done = 0
     try:
-        for order, reply in zip(orders, model.answer(orders), strict=True):
+        for order, reply in zip(orders, replies, strict=True):
             yield _message(order["id"], reply)
             done += 1
     except TunesmithError as error:
         yield from (_message(order["id"], error) for order in orders[done:])
     except Exception as error:  # noqa: BLE001 (its words stay here: they may hold a row)
-        name = type(error).__name__
-        sys.stderr.write(f"a batch failed: {name}\n")
-        yield from ({"id": order["id"], "failure": name} for order in orders[done:])
+        yield from (_failure(order["id"], error) for order in orders[done:])
 
 
-def _message(identity: int, reply: Reply) -> dict[str, Any]:
+def _written(
+    model: Answerer, order: Order, is_wanted: Callable[[], bool]
+) -> Iterator[dict[str, Any]]:
+    """Yield a message for each part of a text, or for what kept it from being written."""
+    try:
+        with contextlib.closing(model.write(order, is_wanted=is_wanted)) as parts:
+            for part in parts:
+                yield _message(order["id"], part)
+    except ChannelClosedError:
+        raise
+    except TunesmithError as error:
+        yield _message(order["id"], error)
+    except Exception as error:  # noqa: BLE001 (its words stay here: they may hold a row)
+        yield _failure(order["id"], error)
+
+
+def _message(identity: int, reply: Reply | Piece | Written) -> dict[str, Any]:
     if isinstance(reply, TunesmithError):
         return {"id": identity, "error": reply.to_json(), "status": reply.http_status}
-    return {"id": identity, "answers": reply.answers, "warnings": reply.warnings}
+    return {"id": identity, **reply.to_json()}
+
+
+def _failure(identity: int, error: Exception) -> dict[str, Any]:
+    name = type(error).__name__
+    sys.stderr.write(f"a batch failed: {name}\n")
+    return {"id": identity, "failure": name}
 
 
 def open_channel(number: int) -> socket.socket:

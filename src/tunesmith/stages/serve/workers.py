@@ -18,6 +18,7 @@ from typing import Any
 from tunesmith.stages.serve.canary import compare_canary
 from tunesmith.stages.serve.channel import ChannelClosedError, pack, receive_async
 from tunesmith.stages.serve.queue import RequestQueue, Waiting
+from tunesmith.stages.serve.worker import OrderKind
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
@@ -46,6 +47,7 @@ class Worker:
         self.process = process
         self.models: dict[str, Any] = {}
         self._writer = writer
+        self._batches = 0
         self._messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self.ended = asyncio.create_task(self._listen(reader))
         """Done when the process is gone, whether anything was asked of it or not."""
@@ -83,14 +85,26 @@ class Worker:
         return worker
 
     async def compute(
-        self, model: str, orders: list[dict[str, Any]], tell: Callable[[dict[str, Any]], None]
+        self,
+        model: str,
+        orders: list[dict[str, Any]],
+        tell: Callable[[dict[str, Any]], None],
+        *,
+        kind: OrderKind = "answer",
+        given_up: asyncio.Future[Any] | None = None,
     ) -> float:
         """Have a batch computed, tell of each reply as it comes, and return the seconds it took.
 
+        Where `given_up` is cancelled, nobody wants the batch any more: a text is not gone on with.
         Raises `WorkerLostError` where the process is gone.
         """
+        self._batches += 1
+        number = self._batches
+        batch = {"number": number, "kind": kind, "model": model, "orders": orders}
+        if given_up is not None:
+            given_up.add_done_callback(lambda reply: self._call_off(number, reply))
         try:
-            self._writer.write(pack({"model": model, "orders": orders}))
+            self._writer.write(pack(batch))
             await self._writer.drain()
         except OSError as error:
             raise WorkerLostError("it ended while it answered") from error
@@ -99,6 +113,11 @@ class Worker:
             if "id" not in message:
                 return message["seconds"]
             tell(message)
+
+    def _call_off(self, number: int, reply: asyncio.Future[Any]) -> None:
+        """Say that a batch is not wanted any more, where its reply was cancelled."""
+        if reply.cancelled() and not self._writer.is_closing():
+            self._writer.write(pack({"call_off": number}))
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         """Keep what the process says, until it is gone."""
@@ -236,6 +255,7 @@ class WorkerPool:
                 slot.failed_starts += not slot.is_ready
                 slot.reason = str(error)
                 is_final = isinstance(error, WrongAnswersError)
+            await self._queue.leave(slot.busy)
             self._clear(slot)
             self._changed.set()
             if is_final:
@@ -265,21 +285,29 @@ class WorkerPool:
     async def _serve(self, slot: Slot, worker: Worker) -> None:
         while True:
             slot.busy = await self._next_batch(worker)
-            model = slot.busy[0].model
+            first = slot.busy[0]
+            model = first.model
             orders = [
                 {"id": number, "rows": waiting.rows, "demands": waiting.demands}
                 for number, waiting in enumerate(slot.busy)
             ]
+            is_text = first.kind == "write"
+            computing = worker.compute(
+                model,
+                orders,
+                lambda reply: _settle(slot.busy, reply),
+                kind=first.kind,
+                given_up=first.reply if is_text else None,
+            )
             try:
-                seconds = await asyncio.wait_for(
-                    worker.compute(model, orders, lambda reply: _settle(slot.busy, reply)),
-                    self._settings["stuck_seconds"],
-                )
+                seconds = await asyncio.wait_for(computing, self._settings["stuck_seconds"])
             except TimeoutError:
                 raise WorkerLostError("a batch took too long and was given up") from None
             tokens = sum(waiting.tokens for waiting in slot.busy)
-            self._queue.learn(model, tokens=tokens, seconds=seconds)
+            if not (is_text and first.reply.cancelled()):
+                self._queue.learn(first.lane, tokens=tokens, seconds=seconds)
             self._on_batch(model, slot.busy, seconds)
+            await self._queue.leave(slot.busy)
             slot.busy = []
 
     async def _next_batch(self, worker: Worker) -> list[Waiting]:
@@ -318,5 +346,10 @@ _ALL_SCORES: dict[str, Any] = {"all_scores": True}
 
 def _settle(busy: list[Waiting], reply: dict[str, Any]) -> None:
     waiting = busy[reply["id"]]
+    if "token" in reply or "piece" in reply:
+        waiting.parts.put_nowait(reply)
+        return
+    if "reason" in reply:
+        waiting.tokens = reply["read"] + reply["written"]
     if not waiting.reply.done():
         waiting.reply.set_result(reply)
