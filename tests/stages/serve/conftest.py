@@ -22,6 +22,7 @@ from tunesmith.session import Session
 from tunesmith.store.workspace import Workspace
 
 STARTING_SECONDS = 180
+REPLY = "订单 42 明天到 🚚👍, it is late. Sorry!"
 FREE = ("--set", "limits.requests_a_minute=1000000")
 
 
@@ -173,3 +174,64 @@ def bytes_decoder(tmp_path_factory) -> Path:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+def chat_row(asked: str, reply: str) -> dict:
+    return {"messages": [{"role": "user", "content": asked}], "reply": reply}
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory, tiny_model, tiny_writer, bytes_decoder):
+    """Return bundles: one says a reply by heart and counts on and on; three are of other tasks.
+
+    One of those translates by beams, one has a vector for a text, and one has labels.
+    """
+    folder = tmp_path_factory.mktemp("openai")
+    session = Session(device="cpu")
+
+    def fit(name: str, rows: dict[str, list[dict]], **settings) -> str:
+        data = folder / name
+        data.mkdir()
+        for split, own in rows.items():
+            text = "".join(json.dumps(row) + "\n" for row in own)
+            (data / f"{split}.jsonl").write_text(text, "utf-8")
+        out = str(folder / f"{name}-run")
+        return str(tunesmith.fit(str(data), out=out, session=session, **settings).bundle)
+
+    told = [chat_row("where?", REPLY)] * 60
+    counted = [chat_row("count", " ".join(map(str, range(100))))] * 4
+    by_heart = {"train": told + counted, "valid": counted[:1] + told[:2], "test": told[:2]}
+    pairs = [
+        {"text_a": f"my order {n}", "text_b": f"the card {n}", "score": n % 6} for n in range(40)
+    ]
+    said = [{"source": f"my order {n}", "target": f"the card {n}"} for n in range(40)]
+    labelled = [{"text": f"it is good {n}", "label": "good"} for n in range(20)]
+    labelled += [{"text": f"it is bad {n}", "label": "bad"} for n in range(20)]
+    return {
+        "desk": fit(
+            "desk",
+            by_heart,
+            decoding={"max_new_tokens": 60},
+            task="generation",
+            model=str(bytes_decoder),
+            training={
+                "max_steps": 120,
+                "epochs": 40,
+                "patience": 40,
+                "batch_tokens": 512,
+                "learning_rate": 1e-2,
+            },
+        ),
+        "beams": fit(
+            "beams",
+            {"train": said},
+            task="translation",
+            model=str(tiny_writer),
+            training={"max_steps": 2},
+            decoding={"beams": 3},
+        ),
+        "pairs": fit("pairs", {"train": pairs}, task="matching", model=str(tiny_model),
+                     training={"max_steps": 2}),
+        "labels": fit("labels", {"train": labelled}, task="classification", method="probe",
+                      model=str(tiny_model)),
+    }  # fmt: skip

@@ -20,79 +20,16 @@ import tunesmith
 from tunesmith.core.examples import PairInput
 from tunesmith.runtime.engine import answer, text_vectors
 from tunesmith.runtime.loading import load_engine
-from tunesmith.session import Session
 
-from .conftest import FREE, running
+from .conftest import FREE, REPLY, running
 from .test_lifecycle import wait_until
 from .test_openapi import check
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
-REPLY = "订单 42 明天到 🚚👍, it is late. Sorry!"
 WHERE = [{"role": "user", "content": "where?"}]
 COUNT = [{"role": "user", "content": "count"}]
 MOST_TOKENS = 500
 TOKEN_MS = 5_000
-
-
-def chat_row(asked: str, reply: str) -> dict:
-    return {"messages": [{"role": "user", "content": asked}], "reply": reply}
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory, tiny_model, tiny_writer, bytes_decoder):
-    """Return a bundle that says one reply by heart and counts on and on, and three of other tasks.
-
-    Those are one that translates by beams, one with a vector a text, and one with labels.
-    """
-    folder = tmp_path_factory.mktemp("openai")
-    session = Session(device="cpu")
-
-    def fit(name: str, rows: dict[str, list[dict]], **settings) -> str:
-        data = folder / name
-        data.mkdir()
-        for split, own in rows.items():
-            text = "".join(json.dumps(row) + "\n" for row in own)
-            (data / f"{split}.jsonl").write_text(text, "utf-8")
-        out = str(folder / f"{name}-run")
-        return str(tunesmith.fit(str(data), out=out, session=session, **settings).bundle)
-
-    told = [chat_row("where?", REPLY)] * 60
-    counted = [chat_row("count", " ".join(map(str, range(100))))] * 4
-    by_heart = {"train": told + counted, "valid": counted[:1] + told[:2], "test": told[:2]}
-    pairs = [
-        {"text_a": f"my order {n}", "text_b": f"the card {n}", "score": n % 6} for n in range(40)
-    ]
-    said = [{"source": f"my order {n}", "target": f"the card {n}"} for n in range(40)]
-    labelled = [{"text": f"it is good {n}", "label": "good"} for n in range(20)]
-    labelled += [{"text": f"it is bad {n}", "label": "bad"} for n in range(20)]
-    return {
-        "desk": fit(
-            "desk",
-            by_heart,
-            decoding={"max_new_tokens": 60},
-            task="generation",
-            model=str(bytes_decoder),
-            training={
-                "max_steps": 120,
-                "epochs": 40,
-                "patience": 40,
-                "batch_tokens": 512,
-                "learning_rate": 1e-2,
-            },
-        ),
-        "beams": fit(
-            "beams",
-            {"train": said},
-            task="translation",
-            model=str(tiny_writer),
-            training={"max_steps": 2},
-            decoding={"beams": 3},
-        ),
-        "pairs": fit("pairs", {"train": pairs}, task="matching", model=str(tiny_model),
-                     training={"max_steps": 2}),
-        "labels": fit("labels", {"train": labelled}, task="classification", method="probe",
-                      model=str(tiny_model)),
-    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
