@@ -74,3 +74,12 @@ def test_models_and_operations_describe_themselves(service):
     operations = service.ask("/v1/operations").fields["operations"]
     fit = next(row for row in operations if row["name"] == "fit")
     assert fit["schema"]["properties"]["seed"]["minimum"] == 0
+
+
+def test_text_with_nul_is_answered_however_it_is_given(service):
+    one, many, named = (
+        service.ask(body=body)
+        for body in ({"row": "a\0b"}, {"rows": ["a\0b"]}, {"row": {"text": "a\0b"}})
+    )
+    assert [reply.status for reply in (one, many, named)] == [200] * 3
+    assert one.fields["answers"] == many.fields["answers"] == named.fields["answers"]

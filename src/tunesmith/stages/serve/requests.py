@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ValidationError, field_validator
 
 from tunesmith.core.errors import DataError, Problem, TunesmithError
 from tunesmith.core.examples import Inputs, Place
@@ -67,6 +67,12 @@ class RequestSpec(Demands):
 
     all_scores: bool = False
     """Give every label's probability (for entities: every word's tag)."""
+
+    @field_validator("*")
+    @classmethod
+    def _refuse_nul(cls, value: Any) -> Any:
+        """Refuse nothing: a row is a text to be read, and no file is named here."""
+        return value
 
 
 @dataclass(frozen=True, slots=True)
