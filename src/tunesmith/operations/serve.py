@@ -229,6 +229,7 @@ def _settings(spec: ServeSpec, session: Session) -> Settings:
             "cache": spec.cache,
             **masking_settings(spec, session),
             "stuck_seconds": spec.batch.stuck_ms / 1000,
+            "writing_seconds": spec.limits.writing_ms / 1000,
             "models": {served.name: str(served.bundle.path) for served in models},
             "versions": {str(served.bundle.path): served.version for served in models},
         },

@@ -83,7 +83,8 @@ async def _chat(service: Service, request: Request, fields: dict[str, Any]) -> R
     require_writer(served)
     wanted = text_asked(asked, served, service.settings.limits)
     passage: Passage = request.scope["passage"]
-    passage.facts = {"model": served.name, "rows": 1, "tokens": wanted.tokens}
+    passage.facts = {"model": served.name, "version": served.version, "rows": 1}
+    passage.facts["tokens"] = wanted.tokens
     chat = Chat(passage.request_id, int(time.time()), served.name, served.version)
     parts = write_text(service, served, wanted, until_gone(request))
     if asked.is_streamed:
@@ -113,7 +114,8 @@ async def _embeddings(service: Service, request: Request, fields: dict[str, Any]
     size = service.pool.models.get(served.name, {}).get("vector_size", 0)
     require_vectors(served, size, asked.dimensions)
     passage: Passage = request.scope["passage"]
-    passage.facts = {"model": served.name, "rows": len(asked.input)}
+    rows = len(asked.input)
+    passage.facts = {"model": served.name, "version": served.version, "rows": rows}
     found = await embed(service, served, asked.input, until_gone(request))
     passage.facts["tokens"] = found.tokens
     service.answered += 1

@@ -101,10 +101,14 @@ class RequestQueue:
         """Put a batch that nobody computed before all others."""
         self._keep([*batch, *self._waiting])
         await self.leave(batch)
+        async with self._arrival:
+            self._arrival.notify()
 
     async def leave(self, batch: list[Waiting]) -> None:
         """Know that a batch is in no worker's hands any more: a text that waits may begin."""
-        self.writing -= sum(waiting.kind == "write" for waiting in batch)
+        if not any(waiting.kind == "write" for waiting in batch):
+            return
+        self.writing -= 1
         async with self._arrival:
             self._arrival.notify()
 

@@ -183,7 +183,10 @@ class WorkerPool:
         on_batch: Callable[[str, list[Waiting], float], None],
         on_event: Callable[[str, dict[str, Any]], None],
     ) -> None:
-        """Prepare; `start` starts the processes. `settings` hold `workers` and `stuck_seconds`."""
+        """Prepare; `start` starts the processes.
+
+        `settings` hold `workers`, `stuck_seconds` and `writing_seconds`.
+        """
         self.slots = [Slot(number) for number in range(settings["workers"])]
         self.models: dict[str, Any] = {}
         self._module = module
@@ -292,6 +295,9 @@ class WorkerPool:
                 for number, waiting in enumerate(slot.busy)
             ]
             is_text = first.kind == "write"
+            patience = self._settings["stuck_seconds"]
+            if is_text:  # it is called off first
+                patience += self._settings["writing_seconds"]
             computing = worker.compute(
                 model,
                 orders,
@@ -300,7 +306,7 @@ class WorkerPool:
                 given_up=first.reply if is_text else None,
             )
             try:
-                seconds = await asyncio.wait_for(computing, self._settings["stuck_seconds"])
+                seconds = await asyncio.wait_for(computing, patience)
             except TimeoutError:
                 raise WorkerLostError("a batch took too long and was given up") from None
             tokens = sum(waiting.tokens for waiting in slot.busy)
