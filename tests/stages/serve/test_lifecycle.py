@@ -131,6 +131,7 @@ def test_second_worker_answers_while_the_first_is_replaced(tmp_path, bundle):
     with running(tmp_path, str(bundle), "--workers", "2", *FREE) as service:
         service.wait_for("worker_ready", 2)
         os.kill(service.worker, signal.SIGKILL)
+        service.wait_for("worker_lost")
         assert [service.ask(body={"row": f"card {n}"}).status for n in range(5)] == [200] * 5
         service.wait_for("worker_ready", 3)
 
