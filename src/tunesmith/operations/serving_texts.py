@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict
 
+from tunesmith.core.errors import SpecError
 from tunesmith.core.recipe import DecodingRecipe
 from tunesmith.runtime.embedding import embed_texts, has_vectors
 from tunesmith.runtime.engine import Engine
@@ -17,7 +18,12 @@ from tunesmith.tasks.structured import read_inputs
 
 def vector_size(bundle: Bundle, engine: Engine) -> int:
     """Return the numbers of a text's vector; 0 where a text has none."""
-    return embed_texts(engine, ["a"]).values.shape[1] if has_vectors(bundle) else 0
+    if not has_vectors(bundle):
+        return 0
+    try:
+        return embed_texts(engine, ["a"]).values.shape[1]
+    except SpecError:
+        return 0
 
 
 def embed_orders(engine: Engine, orders: Sequence[Order]) -> Iterator[Embedded]:

@@ -29,12 +29,14 @@ class Vectors(NamedTuple):
 
 
 def has_vectors(bundle: Bundle) -> bool:
-    """Tell whether a bundle's model has one vector for one text.
+    """Tell whether a bundle's model may have one vector for one text.
 
     That is a bi-encoder's, or the one that a head for labels stands on. What joins several models,
-    or is asked by a prompt, has none.
+    is asked by a prompt, or tells labels by their words, has none. Nor has an architecture of
+    transformers whose head stands on every token: that is known once it computes.
     """
-    if bundle.members or bundle.manifest.get("template") is not None:
+    is_asked = bundle.manifest.get("template") is not None
+    if bundle.members or is_asked or bundle.manifest.get("pooling") == "words":
         return False
     return bundle.task.head == "embed" or bundle.task.kind in ONE_TEXT_TASKS
 

@@ -212,7 +212,7 @@ def require_writer(served: Served) -> None:
 
 def require_vectors(served: Served, size: int, dimensions: int | None) -> None:
     """Raise `OpenAIRefusal` where a model has no vectors, or none of so many numbers."""
-    if not has_vectors(served.bundle):
+    if not size or not has_vectors(served.bundle):
         kind = served.bundle.task.kind
         must = f"`model` must be one that gives vectors; `{served.name}`, for {kind}, gives none"
         raise _unsupported(must, "tunesmith fit DATA --task matching --set model.pairs=apart")

@@ -34,8 +34,13 @@ def writers(service: Service) -> list[str]:
 
 
 def embedders(service: Service) -> list[str]:
-    """Return the names of the models that give vectors."""
-    return [name for name, served in service.models.items() if has_vectors(served.bundle)]
+    """Return the names of the models that give vectors, as far as that is known."""
+    facts = service.pool.models
+    return [
+        name
+        for name, served in service.models.items()
+        if has_vectors(served.bundle) and facts.get(name, {}).get("vector_size", 1)
+    ]
 
 
 def openai_paths(service: Service, refused: dict[str, Any]) -> dict[str, Any]:
