@@ -47,7 +47,7 @@ def openai_paths(service: Service, refused: dict[str, Any]) -> dict[str, Any]:
     """Return the paths that some model answers; `refused` are the replies that refuse."""
     paths = {}
     if writers(service):
-        answer = {JSON: {"schema": _ref("Completion")}, EVENTS: {"schema": TEXT}}
+        answer = {JSON: {"schema": _ref("Completion")}, EVENTS: {"schema": _object({"data": TEXT})}}
         paths[CHAT_PATH] = {
             "post": _post("chat", "Reply to a conversation.", "Chat", answer, refused)
         }
