@@ -152,6 +152,9 @@ def test_worker_masks_names_before_its_model_reads_the_text(tagger, fitted_class
         answerer = _open(stack, str(fitted_classifier), settings)
         orders = [{"id": 0, "rows": rows, "demands": {"all_scores": True}}]
         (reply,) = answerer.answer(orders)
+        texts = [{"id": n, "rows": [row["text"]]} for n, row in enumerate(rows)]
+        masked, plain = answerer.embed(texts)
+    assert masked.vectors == plain.vectors
     first, second = reply.answers
     assert first.pop("masked") == {"email": 1, "name": 1}
     assert second.pop("masked") == {}
@@ -174,6 +177,15 @@ def answering(kind: str, answer):
             yield Answered([answer(row) for row in order["rows"]])
 
     return lambda *rows: list(masking.around([{"id": 0, "rows": [row]} for row in rows], reply))
+
+
+def test_conversation_is_masked_before_a_reply_to_it_is_written():
+    masking = RequestMasker(Masker(("email", "mobile")), make_task("generation"))
+    messages = [{"role": "user", "content": "I am a@example.com"}]
+    order = {"id": 0, "rows": [{"messages": messages}], "demands": {}}
+    (row,) = masking.masked(order)["rows"]
+    assert row["messages"] == [{"role": "user", "content": "I am [EMAIL]"}]
+    assert order["rows"][0]["messages"] == messages
 
 
 def test_entities_of_a_masked_text_have_the_offsets_of_the_text_that_was_sent():

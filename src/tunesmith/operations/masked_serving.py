@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 UNMASKED_HEADS = ("recommend",)
 """Whose rows hold ids of users and items, no texts."""
+TEXT = "text"
 
 
 class RequestMasker:
@@ -50,6 +51,20 @@ class RequestMasker:
             else:
                 problems = [problem for row in own for problem in row.problems]
                 yield DataError(problems, hint="send stretches that hold what is masked whole")
+
+    def masked(self, order: Order) -> Order:
+        """Return a request with its rows masked, or its texts where it has no rows by role.
+
+        Raises `DataError` where it cannot be masked.
+        """
+        rows = order["rows"]
+        by_role = [{TEXT: row} if isinstance(row, str) else row for row in rows]
+        masked = self._masker.mask(by_role)
+        if problems := [problem for row in masked for problem in row.problems]:
+            raise DataError(problems, hint="send stretches that hold what is masked whole")
+        pairs = zip(rows, masked, strict=True)
+        kept = [own.row[TEXT] if isinstance(row, str) else own.row for row, own in pairs]
+        return {**order, "rows": kept}
 
     def unchanged(self, rows: Sequence[Mapping[str, Any]]) -> list[bool]:
         """Tell of each row whether masking leaves it as it is."""

@@ -127,7 +127,9 @@ class BundleAnswerer:
 
     def embed(self, orders: Sequence[Order]) -> Iterator[Reply]:
         """Yield the vectors for each request, in order."""
-        groups = [orders] if self.is_exact else [[order] for order in orders]
+        if self._masking is not None:
+            orders = [self._masking.masked(order) for order in orders]
+        groups = [orders] if self.is_shareable else [[order] for order in orders]
         for group in groups:
             yield from embed_orders(self._engine, group)
 
@@ -135,6 +137,12 @@ class BundleAnswerer:
         self, order: Order, *, is_wanted: Callable[[], bool]
     ) -> Generator[Piece | Written | TunesmithError]:
         """Yield a text piece by piece, and last its end."""
+        if self._masking is not None:
+            try:
+                order = self._masking.masked(order)
+            except TunesmithError as error:
+                yield error
+                return
         yield from write_order(self._engine, order, is_wanted=is_wanted)
 
     def _together(self, orders: Sequence[Order]) -> list[Reply]:
