@@ -54,9 +54,9 @@ def main() -> None:
     wanted = parser.parse_args()
     pin_processors(wanted.threads)
     clients = [int(count) for count in wanted.clients.split(",")]
-    texts = _texts()
+    texts = support_texts()
     with contextlib.ExitStack() as stack:
-        bundle = wanted.bundle or stack.enter_context(_tuned())
+        bundle = wanted.bundle or stack.enter_context(tuned())
         engine = _time_bare(bundle, texts, wanted.threads)[0]
         sides = [stack.enter_context(_ours(bundle)), stack.enter_context(_naive(bundle))]
         best: dict[str, list[float]] = {side.name: [] for side in sides}
@@ -77,19 +77,21 @@ def main() -> None:
     tell("serve", measure="added at one client, p50", unit="ms", **spread(added).to_json())
 
 
-def _texts() -> list[str]:
+def support_texts() -> list[str]:
+    """Return the texts of the packaged test rows."""
     with (ROOT / "examples" / "support" / "test.csv").open(encoding="utf-8", newline="") as stream:
         return [" ".join(row["text"].split()) for row in csv.DictReader(stream)]
 
 
 @contextlib.contextmanager
-def _tuned() -> Iterator[Path]:
+def tuned(seed: int = 0) -> Iterator[Path]:
+    """Give a bundle, with an int8 export where parity holds."""
     import tunesmith  # noqa: PLC0415 (after the processors are chosen)
     from tunesmith.core.errors import GateError  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         fitted = tunesmith.fit(
-            ROOT / "examples" / "support", task="classification", out=f"{folder}/run"
+            ROOT / "examples" / "support", task="classification", out=f"{folder}/run", seed=seed
         )
         try:
             tunesmith.export(fitted.bundle, precision="int8")
@@ -129,12 +131,12 @@ def _load(side: Side, texts: list[str], clients: int, seconds: float) -> tuple[f
 
 @contextlib.contextmanager
 def _ours(bundle: Path) -> Iterator[Side]:
-    port = _free_port()
+    port = free_port()
     words = ["serve", str(bundle), "--port", str(port), "--log", os.devnull]
     words += ["--set", "limits.requests_a_minute=100000000"]
     with tempfile.TemporaryDirectory() as home:
         command = [sys.executable, "-m", "tunesmith", *words]
-        with _running(command, {"TUNESMITH_HOME": home}):
+        with running(command, {"TUNESMITH_HOME": home}):
             side = Side("tunesmith", port, "/v1/predict", "row")
             _wait(side)
             yield side
@@ -142,22 +144,23 @@ def _ours(bundle: Path) -> Iterator[Side]:
 
 @contextlib.contextmanager
 def _naive(bundle: Path) -> Iterator[Side]:
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "rivals.naive_service", str(bundle / "model"), str(port)]
     name = f"{named('fastapi')} before pipeline of {named('transformers')}"
     paths = [str(ROOT / "benchmarks"), os.environ.get("PYTHONPATH", "")]
-    with _running(command, {"PYTHONPATH": os.pathsep.join(filter(None, paths))}):
+    with running(command, {"PYTHONPATH": os.pathsep.join(filter(None, paths))}):
         side = Side(name, port, "/predict", "text")
         _wait(side)
         yield side
 
 
 @contextlib.contextmanager
-def _running(command: list[str], more: dict[str, str]) -> Iterator[None]:
+def running(command: list[str], more: dict[str, str]) -> Iterator[subprocess.Popen]:
+    """Give a process that is ended at the end."""
     environment = {**os.environ, **more}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         try:
@@ -178,7 +181,8 @@ def _wait(side: Side) -> None:
     sys.exit(f"{side.name} did not answer within {STARTING_SECONDS} seconds")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of loopback that nobody has now."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]

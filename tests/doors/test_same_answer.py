@@ -173,6 +173,9 @@ def bad_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any], 
         "limit of nothing": ("runs", {"limit": 0}, 2),
         "two bundles of one name": (
             "serve", {"bundles": [place["run"], place["run"]], "check": True}, 2),
+        "candidate of no model": (
+            "serve",
+            {"bundles": [place["run"]], "candidate": [f"b={place['run']}"], "check": True}, 2),
         "no such bundle to serve": ("serve", {"bundles": ["a=nowhere"], "check": True}, 3),
         "limit of a service that is none": (
             "serve", {"bundles": [place["run"]], "limits": {"row": 3}}, 2),

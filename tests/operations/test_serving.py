@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from tunesmith.core.errors import NotFoundError, SpecError
 from tunesmith.core.reliability import Demands
 from tunesmith.operations.predict import PredictSpec, open_engine
 from tunesmith.operations.serving import BundleAnswerer
+from tunesmith.runtime.importing import import_ahead
 from tunesmith.session import Session
 from tunesmith.stages.serve.canary import compare_canary
 from tunesmith.store.bundles import read_bundle
@@ -126,6 +129,44 @@ def test_canary_rows_stand_beside_the_answers_on_record(path):
     assert compare_canary(facts["canary"], reply.answers, is_exact=True) == ""
     wrong = [{**answer, "label": "neither"} for answer in reply.answers]
     assert compare_canary(facts["canary"], wrong, is_exact=True)
+
+
+def test_tokens_and_unknown_ones_of_a_row_are_counted(path):
+    spec = PredictSpec(bundle=str(path), column={}, engine="torch")
+    bundle = read_bundle(path)
+    with open_engine(spec, Session(device="cpu"), bundle) as (engine, name):
+        answerer = BundleAnswerer(engine, name, bundle, cache=0)
+        assert answerer.count_tokens(order("my order is good", "bad")) == (6, 0)
+        assert answerer.count_tokens(order("my \u2603 is \u2603")) == (6, 2)
+        assert answerer.count_tokens(order("late " * 1000)) == (0, 0)
+
+
+@pytest.mark.parametrize("engine", ["onnx", "torch"])
+def test_what_an_engine_needs_is_imported_ahead(path, engine):
+    """Loading imports no more of torch and transformers then, which are what takes time."""
+    script = f"""
+import sys
+from tunesmith.operations.predict import PredictSpec, open_engine
+from tunesmith.runtime.importing import import_ahead
+from tunesmith.session import Session
+from tunesmith.store.bundles import read_bundle
+import_ahead({engine!r}, {str(path)!r})
+before = set(sys.modules)
+if {engine!r} == "torch":
+    spec = PredictSpec(bundle={str(path)!r}, column={{}}, engine="torch")
+    with open_engine(spec, Session(device="cpu"), read_bundle({str(path)!r})):
+        late = [name for name in set(sys.modules) - before if name.startswith("torch.")]
+    assert len(late) < 20, late
+else:
+    assert "onnxruntime" in before
+    assert "torch" not in before
+"""
+    made = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+
+
+def test_importing_ahead_of_a_bundle_that_is_gone_is_no_failure(tmp_path):
+    import_ahead("torch", str(tmp_path / "gone"))
 
 
 def test_a_service_takes_an_alias_and_refuses_one_that_nobody_gave(path):

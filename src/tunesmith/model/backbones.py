@@ -124,6 +124,12 @@ def load_whole(auto: Any, folder: Path) -> Any:
         raise translate_load_error(folder, error) from error
 
 
+def import_architecture(folder: Path) -> None:
+    """Import the code of the model in a folder. No weight is read and none is held."""
+    with torch.device("meta"):
+        AutoModel.from_config(load_config(folder), trust_remote_code=False)
+
+
 def load_tokenizer(folder: Path) -> Any:
     """Return the tokenizer of a model folder; it must give character offsets (a fast tokenizer)."""
     try:

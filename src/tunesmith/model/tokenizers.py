@@ -23,10 +23,14 @@ SETTINGS_FILE = "tokenizer_config.json"
 
 @dataclass(frozen=True, slots=True)
 class FileTokenizer:
-    """`tokenizer.json` at work. `pad_token_id` is the id that fills a batch."""
+    """`tokenizer.json` at work. `pad_token_id` is the id that fills a batch.
+
+    `unk_token_id` stands for what has no id of its own; None where everything has one.
+    """
 
     tokenizer: Any
     pad_token_id: int
+    unk_token_id: int | None = None
 
     def encode(
         self, texts: Sequence[str], *, offsets: bool = False, special: bool = False
@@ -65,7 +69,8 @@ def read_tokenizer(folder: Path) -> FileTokenizer:
         ) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return FileTokenizer(tokenizer, pad_id)
+    unknown = settings.get("unk_token")
+    return FileTokenizer(tokenizer, pad_id, tokenizer.token_to_id(_content(unknown)))
 
 
 def _content(token: Any) -> str:

@@ -22,8 +22,10 @@ from tunesmith.core.serving import BatchRecipe, ServiceLimits
 
 if TYPE_CHECKING:
     from tunesmith.session import Session
+    from tunesmith.stages.serve.deployments import Served
+    from tunesmith.stages.serve.fleet import Settings
     from tunesmith.stages.serve.jobs import JobSettings
-    from tunesmith.stages.serve.service import Served, Service, Settings
+    from tunesmith.stages.serve.service import Service
 
 WORKER = "tunesmith.operations.serving"
 """The module that a worker process runs."""
@@ -42,7 +44,8 @@ def _read_bundles(value: Any) -> Any:
     return value
 
 
-Bundles = Annotated[tuple[str, ...], BeforeValidator(_read_bundles), Field(min_length=1)]
+Beside = Annotated[tuple[str, ...], BeforeValidator(_read_bundles)]
+Bundles = Annotated[Beside, Field(min_length=1)]
 
 
 class ServeSpec(Demands):
@@ -64,6 +67,24 @@ class ServeSpec(Demands):
 
     workers: int = Field(1, ge=1, le=256)
     """Processes that compute, each with all models."""
+
+    spares: int = Field(1, ge=0, le=16)
+    """Processes without a model that stand ready to take the place of a lost worker."""
+
+    candidate: Beside = ()
+    """Bundles that answer a share of a model's requests in its place, `NAME=PATH` or `NAME=@ALIAS`
+    each."""
+
+    candidate_share: float = Field(0.05, ge=0, le=1)
+    """Share of the requests that a candidate answers, chosen by conversation or request id."""
+
+    shadow: Beside = ()
+    """Bundles that are asked what a model was asked, for figures alone, `NAME=PATH` or
+    `NAME=@ALIAS` each."""
+
+    follow_seconds: float = Field(5.0, ge=0)
+    """Seconds between two looks whether an alias came to mean another bundle, which takes the
+    place of the first then; 0 never looks."""
 
     threads: int | None = Field(None, ge=1)
     """Threads a worker; none shares the cores among the workers."""
@@ -210,11 +231,13 @@ def _settings(spec: ServeSpec, session: Session) -> Settings:
     from tunesmith.operations import OPERATIONS
     from tunesmith.operations.guarding import masking_settings
     from tunesmith.operations.jobs import OFFERED
+    from tunesmith.operations.serving_beside import read_beside
     from tunesmith.runtime.onnx_model import core_count
+    from tunesmith.stages.serve.fleet import Settings
     from tunesmith.stages.serve.server import LOOPBACK_NAMES
-    from tunesmith.stages.serve.service import Settings
 
     models = tuple(_read_served(spec.bundles, session))
+    candidates, shadows = read_beside(spec, models, session)
     threads = spec.threads or max(1, core_count() // spec.workers)
     own = {name: getattr(spec, name) for name in ("workers", "engine", "precision", "device")}
     return Settings(
@@ -230,8 +253,6 @@ def _settings(spec: ServeSpec, session: Session) -> Settings:
             **masking_settings(spec, session),
             "stuck_seconds": spec.batch.stuck_ms / 1000,
             "writing_seconds": spec.limits.writing_ms / 1000,
-            "models": {served.name: str(served.bundle.path) for served in models},
-            "versions": {str(served.bundle.path): served.version for served in models},
         },
         operations=tuple(
             {
@@ -242,6 +263,13 @@ def _settings(spec: ServeSpec, session: Session) -> Settings:
             }
             for row in OPERATIONS.values()
         ),
+        find=session.workspace.bundle,
+        peek=lambda word: session.workspace.aliases.find(word).fingerprint,
+        candidates=candidates,
+        candidate_share=spec.candidate_share,
+        shadows=shadows,
+        follow_seconds=spec.follow_seconds,
+        spares=0 if spec.check else spec.spares,
         is_admin_apart=spec.admin_port is not None,
         only_hosts=LOOPBACK_NAMES,
         jobs=_jobs(spec, session),
@@ -267,9 +295,9 @@ def _jobs(spec: ServeSpec, session: Session) -> JobSettings | None:
 
 def _read_served(bundles: Iterable[str], session: Session) -> Iterable[Served]:
     """Yield each bundle under its name. Raises `SpecError` where names are not fit or not apart."""
-    from tunesmith.stages.serve.service import Served
+    from tunesmith.stages.serve.deployments import Served
 
-    named = [_split_name(item) for item in bundles]
+    named = [split_name(item) for item in bundles]
     names = [name for name, _ in named]
     problems = [
         f"the name of a model must be letters, digits, dots and dashes; got {name!r}"
@@ -281,12 +309,13 @@ def _read_served(bundles: Iterable[str], session: Session) -> Iterable[Served]:
     if problems:
         raise SpecError(problems, hint="tunesmith serve one=runs/x/bundle two=runs/y/bundle")
     for name, path in named:
-        yield Served(name, session.workspace.bundle(path))
+        yield Served(name, session.workspace.bundle(path), path)
 
 
-def _split_name(item: str) -> tuple[str, str]:
+def split_name(item: str, default: str = DEFAULT_NAME) -> tuple[str, str]:
+    """Return name and path of `NAME=PATH`; what has no name gets the default one."""
     name, equals, path = item.partition("=")
-    return (name, path) if equals and "/" not in name else (DEFAULT_NAME, item)
+    return (name, path) if equals and "/" not in name else (default, item)
 
 
 def _say_who_may_ask(spec: ServeSpec, session: Session, *, is_open: bool) -> None:
@@ -315,7 +344,7 @@ def _result(service: Service, seconds: float) -> ServeResult:
             "model": served.name,
             "version": served.version,
             "task": served.bundle.task.kind,
-            "engine": service.pool.models.get(served.name, {}).get("engine", ""),
+            "engine": service.live.engine(served.name),
         }
         for served in service.models.values()
     )

@@ -1,13 +1,15 @@
 """The process that computes for `serve`: it answers batches by the very functions of `predict`.
 
-    python -m tunesmith.operations.serving NUMBER
+    python -m tunesmith.operations.serving NUMBER [ENGINE=BUNDLE ...]
 
-`NUMBER` is the open socket on which the service says what to load and what to answer.
+`NUMBER` is the open socket on which the service says what to load and what to answer. What the
+engines need for such bundles is imported before.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import lru_cache
@@ -20,13 +22,15 @@ from tunesmith.core.answers import Answer
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.examples import Inputs
 from tunesmith.core.reliability import Demands
+from tunesmith.model.encoding import encode_windows
 from tunesmith.operations.masked_serving import UNMASKED_HEADS, RequestMasker, open_masking
 from tunesmith.operations.masking import Masker
 from tunesmith.operations.predict import PredictSpec, open_engine
 from tunesmith.operations.serving_texts import embed_orders, vector_size, write_order
 from tunesmith.runtime.caching import AnswerCache, answer_cached
 from tunesmith.runtime.canary import CanaryRow, read_canary
-from tunesmith.runtime.engine import Engine, make_answer
+from tunesmith.runtime.engine import Engine, Members, make_answer
+from tunesmith.runtime.importing import import_ahead
 from tunesmith.runtime.judging import Judge, asked_of, make_judge
 from tunesmith.runtime.onnx_model import OnnxModel
 from tunesmith.session import Session
@@ -49,6 +53,9 @@ LOGIT_STEP = 1e-4
 
 KEPT_DEMANDS = 64
 """Different things asked of answers that are kept ready: each looks at all validation rows once."""
+
+LONGEST_COUNTED = 2_000
+"""Characters of a row whose tokens are counted: it is encoded a second time for that."""
 
 CHUNK_ENTRIES = PredictSpec.model_fields["cache"].default
 
@@ -145,6 +152,22 @@ class BundleAnswerer:
                 return
         yield from write_order(self._engine, order, is_wanted=is_wanted)
 
+    def count_tokens(self, order: Order) -> tuple[int, int]:
+        """Return how many tokens the first row of a request has, and how many are the unknown one.
+
+        Both are 0 where the model knows no such token, or reads a row in another way.
+        """
+        engine = self._engine
+        unknown = getattr(engine.tokenizer, "unk_token_id", None)
+        is_read = engine.asking is None and not isinstance(engine.model, Members)
+        if unknown is None or not is_read or engine.task.head in ("recommend", "generate"):
+            return 0, 0
+        row = read_inputs(engine.task, order["rows"][0])
+        if len(row.text) > LONGEST_COUNTED:
+            return 0, 0
+        ids = [window.ids for window in encode_windows(engine.tokenizer, [row], engine.reading)]
+        return sum(map(len, ids)), sum(int(np.count_nonzero(own == unknown)) for own in ids)
+
     def _together(self, orders: Sequence[Order]) -> list[Reply]:
         """Return the replies to requests whose rows are computed at once, by engine."""
         replies: dict[int, Reply] = {}
@@ -219,10 +242,14 @@ def _fields(reply: Answer, judge: Judge, *, all_scores: bool) -> dict[str, Any]:
     return {**reply.to_json(all_scores=all_scores), "abstained": False, **judge.fields(reply)}
 
 
-def main(number: int) -> None:
+def main(number: int, ahead: Sequence[str]) -> None:
     """Load what the service says, and answer until it is gone."""
     channel = open_channel(number)
+    for each in ahead:
+        engine, _, path = each.partition("=")
+        import_ahead(engine, path)
     settings = receive(channel)
+    os.nice(settings["niceness"])
     with contextlib.ExitStack() as stack:
         try:
             models = {
@@ -248,4 +275,5 @@ def _open(stack: contextlib.ExitStack, path: str, settings: dict[str, Any]) -> B
 
 if __name__ == "__main__":
     with contextlib.suppress(ChannelClosedError, KeyboardInterrupt):
-        main(int(sys.argv[1]))
+        main(int(sys.argv[1]), sys.argv[2:])
+    os._exit(0)  # all that is left would be freed piece by piece, while its successor waits

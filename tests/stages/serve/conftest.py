@@ -6,11 +6,12 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,17 @@ import pytest
 
 import tunesmith
 from tunesmith.session import Session
+from tunesmith.store.bundles import read_bundle, revise_bundle
 from tunesmith.store.workspace import Workspace
 
 STARTING_SECONDS = 180
 REPLY = "订单 42 明天到 🚚👍, it is late. Sorry!"
+SOON_SECONDS = 20
+"""Far above what anything here takes where others keep the processor busy."""
+
 FREE = ("--set", "limits.requests_a_minute=1000000")
+LEAN = ("--spares", "0")
+"""What a test does not ask for: a process more costs half a second of everybody's processor."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,7 @@ def running(folder: Path, *words: str, event: str = "ready") -> Iterator[Running
     """Start a service and wait for an event of its log."""
     log, home = folder / "service.log", folder / "home"
     command = [sys.executable, "-m", "tunesmith", "serve", *words, "--port", "0", "--log", str(log)]
+    command += LEAN if "--spares" not in words else ()
     environment = {**os.environ, "TUNESMITH_HOME": str(home), "OMP_NUM_THREADS": "1"}
     with (folder / "words").open("w") as stream:
         process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream)
@@ -121,21 +129,61 @@ def running(folder: Path, *words: str, event: str = "ready") -> Iterator[Running
         service.stop()
 
 
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory, tiny_model, tiny_rows) -> Path:
+def tuned(folder: Path, rows: Path, model: Path) -> Path:
     """Return a bundle with an fp32 export: its workers start without torch."""
-    folder = tmp_path_factory.mktemp("served")
     session = Session(workspace=Workspace(folder / "home"))
     fitted = tunesmith.fit(
-        tiny_rows,
+        rows,
         task="classification",
-        model=tiny_model,
+        model=model,
         method="probe",
         out=folder / "run",
         session=session,
     )
     tunesmith.export(fitted.bundle, session=session)
     return Path(fitted.bundle)
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory, tiny_model, tiny_rows) -> Path:
+    """Return a bundle of `good` and `bad`."""
+    return tuned(tmp_path_factory.mktemp("served"), tiny_rows, tiny_model)
+
+
+@pytest.fixture(scope="session")
+def opposite(tmp_path_factory, tiny_model, tiny_rows) -> Path:
+    """Return a bundle that says `bad` where `bundle` says `good`, and the other way round."""
+    folder = tmp_path_factory.mktemp("opposite")
+    turned = {"good": "bad", "bad": "good", "label": "label"}
+    parts = [line.rpartition(",") for line in tiny_rows.read_text("utf-8").splitlines()]
+    lines = [f"{text},{turned[label]}" for text, _, label in parts]
+    (folder / "rows.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    return tuned(folder, folder / "rows.csv", tiny_model)
+
+
+def spoil(bundle: Path, folder: Path) -> Path:
+    """Return a copy of a bundle whose record says other answers, sealed anew."""
+    copy = Path(shutil.copytree(bundle, folder / "bundle"))
+    rows = [json.loads(line) for line in (copy / "canary.jsonl").read_text().splitlines()]
+    for row in rows:
+        row["logits"] = row["logits"][::-1]
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    revise_bundle(read_bundle(copy), {}, add={"canary.jsonl": content})
+    return copy
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    """Wait until something holds."""
+    until = time.monotonic() + SOON_SECONDS
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def figure(service: Running, name: str) -> float:
+    """Return the sum of the series whose line begins so, of what `/metrics` shows."""
+    lines = service.ask("/metrics").body.decode().splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
 
 
 @pytest.fixture(scope="module")

@@ -19,13 +19,10 @@ import pytest
 
 import tunesmith
 from tunesmith.core.errors import GateError, ResourceError, SpecError
-from tunesmith.store.bundles import read_bundle, revise_bundle
 
-from .conftest import FREE, running
+from .conftest import FREE, figure, running, spoil, wait_until
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
-SOON_SECONDS = 20
-"""Far above what anything here takes where others keep the processor busy."""
 
 
 @pytest.fixture
@@ -40,16 +37,25 @@ def frozen(service):
         return
 
 
-def wait_until(condition) -> None:
-    until = time.monotonic() + SOON_SECONDS
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
+def test_spare_takes_the_place_of_a_lost_worker(tmp_path, bundle):
+    with running(tmp_path, str(bundle), "--spares", "1", *FREE) as service:
+        wait_until(lambda: len(children(service)) == 2)
+        lost = service.worker
+        (spare,) = set(children(service)) - {lost}
+        words = Path(f"/proc/{spare}/cmdline").read_text().split("\0")
+        assert f"onnx={bundle}" in words  # what it imports ahead is for this very bundle
+        os.kill(lost, signal.SIGKILL)
+        assert service.wait_for("worker_ready", 2)["process"] == spare
+        assert service.ask(body={"row": "my order is late"}).status == 200
+        wait_until(lambda: len(children(service)) == 2)
+        os.kill(max(children(service)), signal.SIGKILL)  # the new spare: nobody misses it
+        os.kill(spare, signal.SIGKILL)
+        assert service.wait_for("worker_ready", 3)["process"] != spare
 
 
-def figure(service, name: str) -> float:
-    lines = service.ask("/metrics").body.decode().splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+def children(service) -> list[int]:
+    pid = service.process.pid  # also of the thread that starts all workers
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_lost_worker_takes_only_its_batch_and_is_replaced(frozen):
@@ -178,17 +184,6 @@ def test_stop_answers_what_was_accepted_and_leaves_with_0(tmp_path, bundle):
             os.kill(worker, 0)
 
 
-def spoil(bundle: Path, folder: Path) -> Path:
-    """Return a copy of a bundle whose record says other answers, sealed anew."""
-    copy = Path(shutil.copytree(bundle, folder / "bundle"))
-    rows = [json.loads(line) for line in (copy / "canary.jsonl").read_text().splitlines()]
-    for row in rows:
-        row["logits"] = row["logits"][::-1]
-    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
-    revise_bundle(read_bundle(copy), {}, add={"canary.jsonl": content})
-    return copy
-
-
 def test_service_whose_answers_differ_from_the_record_is_never_ready(tmp_path, bundle):
     with running(tmp_path, str(spoil(bundle, tmp_path)), event="worker_lost") as service:
         reply = service.ask("/readyz")
@@ -250,6 +245,11 @@ def test_admin_port_alone_gives_figures(tmp_path, bundle):
         assert shown.status == 200
         assert b"tunesmith_ready 1.0" in shown.body
         assert service.ask("/v1/models", port=service.admin_port).status == 404
+        path = "/v1/models/default/reload"
+        assert service.ask(path, method="POST").status == 404
+        reply = service.ask(path, method="POST", port=service.admin_port).fields
+        assert reply["version"] == reply["before"]
+        assert reply["replaced"] == []
 
 
 def test_figures_count_labels_refusals_and_confidence(service):

@@ -10,11 +10,13 @@ import pytest
 
 from tunesmith.core.reliability import Demands
 from tunesmith.core.serving import BatchRecipe, ServiceLimits
+from tunesmith.stages.serve.deployments import Served
+from tunesmith.stages.serve.fleet import Settings
 from tunesmith.stages.serve.keys import Gatekeeper
 from tunesmith.stages.serve.logs import EventLog
 from tunesmith.stages.serve.problems import Refusal
 from tunesmith.stages.serve.rates import Rates
-from tunesmith.stages.serve.service import ClientGoneError, Served, Service, Settings
+from tunesmith.stages.serve.service import ClientGoneError, Service
 from tunesmith.stages.serve.texts import TextAsked, TextEnd, write_text
 from tunesmith.store.bundles import Bundle
 from tunesmith.store.keys import KeyFile
@@ -35,7 +37,17 @@ def service(served, tmp_path):
 
     def make(**limits: int) -> Service:
         bounds = ServiceLimits(**limits)
-        settings = Settings((served,), bounds, BatchRecipe(), Demands(), "", {"workers": 1}, ())
+        settings = Settings(
+            models=(served,),
+            limits=bounds,
+            batch=BatchRecipe(),
+            demands=Demands(),
+            worker="",
+            worker_settings={"workers": 1},
+            operations=(),
+            find=lambda _: served.bundle,
+            peek=lambda _: served.version,
+        )
         log = EventLog(io.StringIO())
         keys = Gatekeeper(KeyFile(tmp_path / "keys.json"))
         return Service(settings, gatekeeper=keys, rates=Rates(bounds), log=log)
@@ -55,7 +67,7 @@ def told(service, served, *parts: dict, last: dict | None, gone=never) -> tuple[
 
     async def run() -> tuple[list, list, bool]:
         async def work() -> None:
-            (waiting,) = await service.queue.take()
+            (waiting,) = await service.live.queue.take()
             works.append(waiting)
             for part in parts:
                 waiting.parts.put_nowait(part)
@@ -85,7 +97,7 @@ def test_pieces_come_in_order_and_then_the_end(service, served):
     shown = own.metrics.show().decode()
     assert 'tokens_written_total{model="desk",version="0"} 2.0' in shown
     assert 'tokens_read_total{model="desk",version="0"} 3.0' in shown
-    assert 'first_piece_seconds_count{model="desk"} 1.0' in shown
+    assert 'first_piece_seconds_count{model="desk",version="0"} 1.0' in shown
 
 
 @pytest.mark.parametrize(
@@ -124,7 +136,7 @@ def test_text_whose_reader_stops_reading_is_given_up(service, served):
         own = service()
         text = write_text(own, served, ASKED, never())
         reading = asyncio.create_task(anext(text))
-        (waiting,) = await own.queue.take()
+        (waiting,) = await own.live.queue.take()
         waiting.parts.put_nowait({"piece": "it"})
         assert await reading == "it"
         await text.aclose()

@@ -25,6 +25,8 @@ from tunesmith.stages.serve.admission import (
     read_body,
     until_gone,
 )
+from tunesmith.stages.serve.deployments import Served, Side
+from tunesmith.stages.serve.fleet import Replayed
 from tunesmith.stages.serve.gate import JSON, REPLAY, Gate, Passage
 from tunesmith.stages.serve.job_routes import Door, job_routes
 from tunesmith.stages.serve.metrics import CONTENT_TYPE
@@ -35,7 +37,7 @@ from tunesmith.stages.serve.openapi_jobs import with_jobs
 from tunesmith.stages.serve.pages import read_page
 from tunesmith.stages.serve.problems import Refusal, json_bytes, reason_of
 from tunesmith.stages.serve.requests import read_json, read_request, read_rows
-from tunesmith.stages.serve.service import Replayed, Served, Service
+from tunesmith.stages.serve.service import Reply, Service
 
 
 def make_app(service: Service) -> ASGIApp:
@@ -58,22 +60,22 @@ def make_app(service: Service) -> ASGIApp:
         )
         routes += job_routes(service.jobs, door)
     if not service.settings.is_admin_apart:
-        routes.append(Route("/metrics", _metrics(service, scope="admin"), methods=["GET"]))
+        routes += _admin_routes(service, scope="admin")
     return Gate(service, Router(routes, redirect_slashes=False))
 
 
 def make_admin_app(service: Service) -> ASGIApp:
     """Return what answers at the port that only operators reach; it asks for no key."""
-    routes = [*_health_routes(service), Route("/metrics", _metrics(service), methods=["GET"])]
+    routes = [*_health_routes(service), *_admin_routes(service)]
     return Gate(service, Router(routes, redirect_slashes=False))
 
 
-async def replay_canary(service: Service, app: ASGIApp, served: Served) -> Replayed:
+async def replay_canary(service: Service, app: ASGIApp, side: Side) -> Replayed:
     """Return a model's canary rows with the answers to them, asked of `app` as a client asks.
 
     Rows beyond the limits of a request are left out. Raises `Refusal` where others are refused.
     """
-    facts = service.pool.models[served.name]
+    facts = side.deployment.pool.models[side.served.name]
     limits = service.settings.limits
     most = min(limits.rows, REPLAYED_ROWS) if facts["is_exact"] else limits.rows
     kept = []
@@ -90,11 +92,12 @@ async def replay_canary(service: Service, app: ASGIApp, served: Served) -> Repla
             if bytes_left < 0 and rows:
                 break
             rows.append(row["row"])
-        fields = {"model": served.name, "rows": rows, "all_scores": True, **_NO_DEMANDS}
-        answers += (await _ask(app, json_bytes(fields)))["answers"]
+        fields = {"model": side.served.name, "rows": rows, "all_scores": True, **_NO_DEMANDS}
+        answers += (await _ask(app, json_bytes(fields), side))["answers"]
     return Replayed([row for row, _ in kept], answers)
 
 
+RELOAD = "/v1/models/{model}/reload"
 REPLAYED_ROWS = 32
 """Canary rows of one request: few, so that a slow machine answers in time. Where answers depend on
 what shares a batch they are as many as a request may have, as when the export was judged."""
@@ -123,22 +126,36 @@ def _predict(service: Service) -> Endpoint:
         passage: Passage = request.scope["passage"]
         passage.facts = {"model": served.name, "version": served.version, "rows": len(asked.rows)}
         passage.facts["tokens"] = asked.tokens
-        reply = await service.answer(served, asked_for, asked, until_gone(request))
-        if REPLAY not in request.scope:
+        gone = until_gone(request)
+        if side := request.scope.get(REPLAY):
+            reply = await service.answer_with(side, asked_for, asked, gone)
+        else:
+            key = request.headers.get(SAME_SIDE, passage.request_id)
+            reply = await service.answer(served.name, asked_for, asked, key=key, gone=gone)
             service.answered += 1
-            service.metrics.note_answers(served.name, served.version, reply.answers)
-        return json_reply(
-            {
-                "request_id": passage.request_id,
-                "model": served.name,
-                "version": served.version,
-                "engine": service.pool.models[served.name]["engine"],
-                "answers": reply.answers,
-                "warnings": reply.warnings,
-            }
-        )
+            service.metrics.note_answers(reply.side, reply.answers, reply.seconds)
+            service.metrics.note_lengths(served.name, asked.lengths)
+            passage.facts["version"] = reply.side.served.version
+            passage.facts["role"] = reply.side.deployment.role
+        return json_reply(_reply_fields(reply, passage.request_id))
 
     return named("/v1/predict", predict)
+
+
+SAME_SIDE = "x-conversation-id"
+"""The header of requests that must all be answered by the same side, live or candidate."""
+
+
+def _reply_fields(reply: Reply, request_id: str) -> dict[str, Any]:
+    deployment, served = reply.side
+    return {
+        "request_id": request_id,
+        "model": served.name,
+        "version": served.version,
+        "engine": deployment.engine(served.name),
+        "answers": reply.answers,
+        "warnings": reply.warnings,
+    }
 
 
 def _models(service: Service, began: int) -> Endpoint:
@@ -167,15 +184,20 @@ def _model(service: Service, began: int) -> Endpoint:
 
 def _describe(service: Service, served: Served) -> dict[str, Any]:
     task = served.bundle.task
-    facts = service.pool.models.get(served.name, {})
-    return {
+    found: dict[str, Any] = {
         "model": served.name,
         "version": served.version,
         "task": task.kind,
         "labels": list(task.labels),
         "roles": list(task.input_roles),
-        "engine": facts.get("engine", ""),
+        "engine": service.live.engine(served.name),
     }
+    if (beside := service.fleet.beside.get(served.name)) is not None:
+        found[beside.role] = {
+            "version": beside.models[served.name].version,
+            "engine": beside.engine(served.name),
+        }
+    return found
 
 
 def _operations(service: Service) -> Endpoint:
@@ -212,8 +234,12 @@ def _health_routes(service: Service) -> list[Route]:
     async def readyz(request: Request) -> Response:  # noqa: ARG001
         service.metrics.ready.set(service.is_ready)
         if service.is_ready:
-            return json_reply({"status": "ready", "reasons": []})
-        fields = {"status": service.state, "reasons": service.reasons}
+            return json_reply({"status": "ready", "reasons": [], "warnings": service.warnings})
+        fields = {
+            "status": service.state,
+            "reasons": service.reasons,
+            "warnings": service.warnings,
+        }
         return json_reply(fields, HTTPStatus.SERVICE_UNAVAILABLE)
 
     return [
@@ -222,18 +248,42 @@ def _health_routes(service: Service) -> list[Route]:
     ]
 
 
-def _metrics(service: Service, *, scope: Scope | None = None) -> Endpoint:
+def _admin_routes(service: Service, *, scope: Scope | None = None) -> list[Route]:
+    """Return what operators ask for; without a `scope` no key is asked for."""
+
     async def metrics(request: Request) -> Response:
         if scope is not None:
             await admit(service, request, scope)
         service.metrics.ready.set(service.is_ready)
         return Response(service.metrics.show(), media_type=CONTENT_TYPE)
 
-    return named("/metrics", metrics)
+    async def reload(request: Request) -> Response:
+        if scope is not None:
+            await admit(service, request, scope)
+        before = service.find_model(request.path_params["model"])
+        replaced = await service.refresh([before.name])
+        if problems := service.problem_of(before.name):
+            raise Refusal(
+                HTTPStatus.CONFLICT,
+                [f"what is to take the model's place must be fit; {each}" for each in problems],
+                hint="the one that answered goes on; GET /readyz",
+            )
+        fields = {
+            "model": before.name,
+            "version": service.models[before.name].version,
+            "before": before.version,
+            "replaced": sorted(role for role, _ in replaced),
+        }
+        return json_reply(fields)
+
+    return [
+        Route("/metrics", named("/metrics", metrics), methods=["GET"]),
+        Route(RELOAD, named(RELOAD, reload), methods=["POST"]),
+    ]
 
 
-async def _ask(app: ASGIApp, body: bytes) -> dict[str, Any]:
-    """Return what `app` answers to a body sent to `/v1/predict`, without a connection."""
+async def _ask(app: ASGIApp, body: bytes, side: Side) -> dict[str, Any]:
+    """Return what `side` answers in `app` to a body sent to `/v1/predict`, without a connection."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
     sent: list[Any] = []
     forever: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -256,7 +306,7 @@ async def _ask(app: ASGIApp, body: bytes) -> dict[str, Any]:
         "server": None,
         "root_path": "",
         "http_version": "1.1",
-        REPLAY: True,
+        REPLAY: side,
     }
     await app(scope, receive, send)
     fields = json.loads(b"".join(part.get("body", b"") for part in sent[1:]))

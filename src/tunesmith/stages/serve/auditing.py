@@ -64,6 +64,16 @@ class Auditor:
             self._log.append("limits_changed", fields=changed)
         self._anchor(log)
 
+    def replaced(self, log: EventLog, *, fields: Mapping[str, Any]) -> None:
+        """Note that another version answers from now on, of which model and in which role."""
+        if self._log is None:
+            return
+        try:
+            self._log.append("replaced", fields=dict(fields))
+        except ResourceError as error:
+            self._failure = self._failure or str(error.problems[0])
+            log.write("audit_failed", reason=str(error.problems[0]))
+
     def stopped(self, log: EventLog, *, answered: int, refused: int) -> None:
         """Note the end; where it cannot be written, the ordinary log says so."""
         if self._log is None:

@@ -30,7 +30,7 @@ def compare_canary(
         return _exactly(canary, answers)
     equal = decisions = 0
     for row, given in zip(canary, answers, strict=True):
-        ours, theirs = _decisions(row["expected"][0]), _decisions(given)
+        ours, theirs = decisions_of(row["expected"][0]), decisions_of(given)
         decisions += len(ours)
         equal += sum(a == b for a, b in zip(ours, theirs, strict=False))
     share = equal / decisions if decisions else 1.0
@@ -78,7 +78,7 @@ def _same(ours: Any, theirs: Any, tolerance: float) -> bool:
     return ours == theirs
 
 
-def _decisions(answer: Mapping[str, Any]) -> Sequence[Any]:
+def decisions_of(answer: Mapping[str, Any]) -> Sequence[Any]:
     """Return what was decided in an answer: each word's tag, or all that is no number."""
     if "tags" in answer:
         return answer["tags"]

@@ -26,7 +26,8 @@ from tunesmith.stages.serve.service import ClientGoneError, Service
 
 JSON = "application/json"
 REPLAY = "tunesmith.replay"
-"""What marks the service's own requests for canary rows; it is no part of what comes over HTTP."""
+"""Where the service's own requests for canary rows have the side that is asked; it is no part of
+what comes over HTTP."""
 
 CLIENT_GONE = 499
 """In log and metrics, after nginx's: nobody was there to get a status."""

@@ -111,7 +111,7 @@ async def _noted(parts: Parts, service: Service, passage: Passage) -> Parts:
 async def _embeddings(service: Service, request: Request, fields: dict[str, Any]) -> Response:
     asked = read_embeddings(fields, service.settings.limits)
     served = service.find_model(asked.model)
-    size = service.pool.models.get(served.name, {}).get("vector_size", 0)
+    size = service.live.pool.models.get(served.name, {}).get("vector_size", 0)
     require_vectors(served, size, asked.dimensions)
     passage: Passage = request.scope["passage"]
     rows = len(asked.input)

@@ -35,7 +35,7 @@ def writers(service: Service) -> list[str]:
 
 def embedders(service: Service) -> list[str]:
     """Return the names of the models that give vectors, as far as that is known."""
-    facts = service.pool.models
+    facts = service.live.pool.models
     return [
         name
         for name, served in service.models.items()
@@ -115,7 +115,7 @@ def _embed(service: Service, *, needs_name: bool) -> dict[str, Any]:
     words = {name: each["description"] for name, each in schema["properties"].items()}
     text = {**TEXT, "maxLength": limits.characters}
     many = {"type": "array", "minItems": 1, "maxItems": limits.rows, "items": text}
-    facts = [service.pool.models.get(name, {}) for name in models]
+    facts = [service.live.pool.models.get(name, {}) for name in models]
     sizes = sorted({fact["vector_size"] for fact in facts if fact.get("vector_size")})
     own: dict[str, Any] = {
         "model": {"enum": [*models, *([] if needs_name else [None])]},

@@ -26,7 +26,7 @@ REFUSALS = {
     404: "There is no such path or model.",
     405: "The path has other methods.",
     408: "Head or body came too slowly.",
-    409: "The model cannot meet what is asked of its answers.",
+    409: "The model cannot meet what is asked of it.",
     413: "The body has too many bytes.",
     415: "The body is not sent as JSON.",
     421: "`Host` names another machine than this one.",
@@ -90,6 +90,7 @@ def describe_api(service: Service) -> dict[str, Any]:
     }
     if not service.settings.is_admin_apart:
         paths["/metrics"] = {"get": _metrics()}
+        paths["/v1/models/{model}/reload"] = {"post": _reload(service)}
     keys = {
         "key": {"type": "http", "scheme": "bearer", "description": "`tunesmith keys add NAME`"},
         "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -115,9 +116,16 @@ def _predict(service: Service) -> dict[str, Any]:
     rows = [_example_row(served.bundle.task)]
     example = {"model": served.name, "rows": rows}
     body = {"required": True, "content": {JSON: {"schema": _ref("Predict"), "example": example}}}
+    same_side = {
+        "name": "X-Conversation-Id",
+        "in": "header",
+        "schema": _STRING,
+        "description": "Requests with the same are all answered by the same version of two.",
+    }
     return {
         "operationId": "predict",
         "summary": "Answer rows.",
+        "parameters": [same_side],
         "requestBody": body,
         "responses": _responses("Answers", (*FOR_CALLERS, *FOR_BODIES)),
     }
@@ -152,6 +160,16 @@ def _metrics() -> dict[str, Any]:
     return found
 
 
+def _reload(service: Service) -> dict[str, Any]:
+    names = {"type": "string", "enum": list(service.models)}
+    return {
+        "operationId": "reload",
+        "summary": "Read again where a model came from; needs the scope `admin`.",
+        "parameters": [{"name": "model", "in": "path", "required": True, "schema": names}],
+        "responses": _responses("Reloaded", (*FOR_CALLERS, 404, 409)),
+    }
+
+
 _STRING = {"type": "string"}
 
 
@@ -182,6 +200,7 @@ def _schemas(service: Service) -> dict[str, Any]:
     text = _STRING
     problem = _object({"must": text, "found": text, "where": text})
     reasons = {"type": "array", "items": text}
+    other = _object({"version": text, "engine": text})
     model = _object(
         {
             "model": text,
@@ -192,6 +211,10 @@ def _schemas(service: Service) -> dict[str, Any]:
             "engine": text,
         }
     )
+    model["properties"] |= {
+        "candidate": {**other, "description": "What answers a share of the requests."},
+        "shadow": {**other, "description": "What is asked beside, and only compared."},
+    }
     listed = {
         "id": text,
         "object": {"const": "model"},
@@ -237,8 +260,20 @@ def _schemas(service: Service) -> dict[str, Any]:
         "Health": {
             "type": "object",
             "required": ["status"],
-            "properties": {"status": text, "reasons": reasons},
+            "properties": {
+                "status": text,
+                "reasons": reasons,
+                "warnings": {**reasons, "description": "Which replacements were refused, and why."},
+            },
         },
+        "Reloaded": _object(
+            {
+                "model": text,
+                "version": {**text, "description": "What answers now."},
+                "before": {**text, "description": "What answered before."},
+                "replaced": {**reasons, "description": "`live`, `candidate`, `shadow`."},
+            }
+        ),
         "Problem": _object(
             {
                 "error": text,

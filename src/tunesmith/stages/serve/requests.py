@@ -77,10 +77,15 @@ class RequestSpec(Demands):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that was read: its rows as inputs, as the mappings they were, and in tokens."""
+    """A request that was read: its rows by role, and about how many tokens each of them has."""
 
     rows: tuple[dict[str, Any], ...]
-    tokens: int
+    lengths: tuple[int, ...]
+
+    @property
+    def tokens(self) -> int:
+        """About how many tokens all rows have."""
+        return sum(self.lengths)
 
 
 def read_json(body: bytes) -> dict[str, Any]:
@@ -221,7 +226,7 @@ def read_rows(request: RequestSpec, task: Task, *, limits: ServiceLimits) -> Ask
         raise too_much(must, f"{len(given):,}", "send several requests")
     problems: list[Problem] = []
     rows: list[dict[str, Any]] = []
-    tokens = 0
+    lengths: list[int] = []
     for number, row in enumerate(given, start=1):
         place = Place(REQUEST, number)
         if bad := unwritable(row):
@@ -235,14 +240,14 @@ def read_rows(request: RequestSpec, task: Task, *, limits: ServiceLimits) -> Ask
         if len(inputs.text) > limits.characters:
             must = f"a row must have at most {limits.characters:,} characters"
             raise too_much(must, f"{len(inputs.text):,} ({place})", "send it in parts")
-        tokens += count_tokens(inputs)
+        lengths.append(count_tokens(inputs))
         rows.append(task.input_fields(inputs))
     if problems:
         roles = ", ".join(f"`{role}`" for role in task.input_roles)
         raise Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY, problems, hint=f"a row for {task.kind} holds {roles}"
         )
-    return Asked(tuple(rows), tokens)
+    return Asked(tuple(rows), tuple(lengths))
 
 
 def count_tokens(inputs: Inputs) -> int:

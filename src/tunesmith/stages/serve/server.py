@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import os
 import signal
 import socket
 import ssl
@@ -86,8 +87,8 @@ def check_service(service: Service) -> None:
 async def _check(service: Service) -> None:
     app = make_app(service)
     try:
-        await service.start(lambda served: replay_canary(service, app, served))
-        service.problem = "; ".join(service.reasons)
+        await service.start(lambda side: replay_canary(service, app, side))
+        service.problem = "; ".join([*service.reasons, *service.warnings])
     finally:
         await service.stop()
 
@@ -111,7 +112,7 @@ async def _serve(
     stopping = asyncio.Event()
     host, port = public.getsockname()[:2]
     url = f"{address.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-    with _signals(stopping):
+    with _signals(service, stopping):
         tasks = [
             asyncio.create_task(server.serve([own]))
             for server, own in zip(servers, sockets, strict=True)
@@ -120,21 +121,22 @@ async def _serve(
         service.log.write("listening", url=url, port=port, admin_port=admin_port)
         on_listening(url)
         starting = asyncio.create_task(
-            service.start(lambda served: replay_canary(service, app, served))
+            service.start(lambda side: replay_canary(service, app, side))
         )
+        following = asyncio.create_task(service.follow())
         waiting = asyncio.create_task(stopping.wait())
         try:
             await asyncio.wait({*tasks, waiting}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            service.state = "stopping"
+            service.abandon()
             service.log.write("stopping")
             for server in servers:
                 server.should_exit = True
-            for task in (starting, waiting):
+            for task in (starting, following, waiting):
                 task.cancel()
             if service.jobs is not None:  # its readers leave when it is over
                 await service.jobs.stop()
-            await asyncio.gather(*tasks, starting, waiting, return_exceptions=True)
+            await asyncio.gather(*tasks, starting, following, waiting, return_exceptions=True)
             await service.stop()
             service.log.write("stopped", answered=service.answered, refused=service.refused)
 
@@ -260,20 +262,48 @@ def _listen(host: str, port: int, setting: str) -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def _signals(stopping: asyncio.Event) -> Iterator[None]:
-    """Set the event at SIGTERM and Ctrl-C, where this is the thread that hears of them."""
+def _signals(service: Service, stopping: asyncio.Event) -> Iterator[None]:
+    """Set the event at SIGTERM and Ctrl-C, where this is the thread that hears of them.
+
+    SIGHUP reads all models again; where it says that the terminal is gone, it stops the service.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
-    kinds = (signal.SIGTERM, signal.SIGINT)
-    for kind in kinds:
-        loop.add_signal_handler(kind, stopping.set)
+    had_terminal = _has_terminal()
+    reloading: set[asyncio.Task] = set()
+
+    def hang_up() -> None:
+        if had_terminal and not _has_terminal():
+            stopping.set()
+            return
+        task = asyncio.create_task(_reload(service))
+        reloading.add(task)
+        task.add_done_callback(reloading.discard)
+
+    heard = {signal.SIGTERM: stopping.set, signal.SIGINT: stopping.set, signal.SIGHUP: hang_up}
+    for kind, hear in heard.items():
+        loop.add_signal_handler(kind, hear)
     try:
         yield
     finally:
-        for kind in kinds:
+        for kind in heard:
             loop.remove_signal_handler(kind)
+
+
+async def _reload(service: Service) -> None:
+    with contextlib.suppress(Refusal):  # it is being stopped
+        await service.refresh(service.models)
+
+
+def _has_terminal() -> bool:
+    """Tell whether this process belongs to a terminal that is there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
 
 
 def _check_certificate(address: Address) -> None:

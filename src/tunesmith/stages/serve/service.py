@@ -8,26 +8,24 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Literal, NamedTuple
 
 from tunesmith.core.errors import Problem
-from tunesmith.core.reliability import Demands
-from tunesmith.core.serving import BatchRecipe, ServiceLimits
 from tunesmith.stages.serve.auditing import Auditor
-from tunesmith.stages.serve.canary import compare_canary
-from tunesmith.stages.serve.jobs import Jobs, JobSettings
+from tunesmith.stages.serve.deployments import Deployment, Served, Side
+from tunesmith.stages.serve.fleet import Fleet, Replay, Settings, UnfitError
+from tunesmith.stages.serve.jobs import Jobs
 from tunesmith.stages.serve.keys import Gatekeeper
 from tunesmith.stages.serve.logs import EventLog
 from tunesmith.stages.serve.metrics import Metrics
 from tunesmith.stages.serve.problems import Refusal
-from tunesmith.stages.serve.queue import RequestQueue, Waiting
+from tunesmith.stages.serve.queue import Waiting
 from tunesmith.stages.serve.rates import Rates
+from tunesmith.stages.serve.replacing import Place, Replacer
 from tunesmith.stages.serve.requests import Asked, RequestSpec, demands_of
-from tunesmith.stages.serve.workers import WorkerPool
-from tunesmith.store.bundles import Bundle
+from tunesmith.stages.serve.shadowing import Shadowing, is_in_share
 
 State = Literal["starting", "ready", "stopping"]
 LOST_RETRY_SECONDS = 2
@@ -38,46 +36,12 @@ class ClientGoneError(Exception):
 
 
 class Reply(NamedTuple):
-    """Answers to the rows of a request, and what their reader must know."""
+    """Answers to the rows of a request, what their reader must know, who gave them, how soon."""
 
     answers: list[dict[str, Any]]
     warnings: list[str]
-
-
-class Replayed(NamedTuple):
-    """Canary rows, and the answers that they got as requests."""
-
-    rows: list[dict[str, Any]]
-    answers: list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A model as it is served: the name it is asked by, and the bundle that answers."""
-
-    name: str
-    bundle: Bundle
-
-    @property
-    def version(self) -> str:
-        """The bundle's fingerprint: it names this exact model."""
-        return self.bundle.fingerprint
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a service is started with. `worker` is the module that a worker process runs."""
-
-    models: tuple[Served, ...]
-    limits: ServiceLimits
-    batch: BatchRecipe
-    demands: Demands
-    worker: str
-    worker_settings: Mapping[str, Any]
-    operations: tuple[dict[str, Any], ...]
-    is_admin_apart: bool = False
-    only_hosts: frozenset[str] = frozenset()
-    jobs: JobSettings | None = None
+    side: Side
+    seconds: float
 
 
 class Service:
@@ -95,7 +59,6 @@ class Service:
         """Prepare; nothing is loaded before `start`."""
         self.audit = audit or Auditor()
         self.settings = settings
-        self.models = {served.name: served for served in settings.models}
         self.gatekeeper = gatekeeper
         self.rates = rates
         self.log = log
@@ -108,23 +71,27 @@ class Service:
         self.problem = ""
         self.answered = 0
         self.refused = 0
-        workers = settings.worker_settings["workers"]
-        self.queue = RequestQueue(settings.limits, settings.batch, workers=workers)
-        self.metrics.queue_requests.set_function(lambda: len(self.queue))
-        self.metrics.queue_rows.set_function(lambda: self.queue.rows)
-        self.metrics.computing.set_function(lambda: self.pool.computing)
-        self.pool = WorkerPool(
-            settings.worker,
-            settings.worker_settings,
-            queue=self.queue,
-            on_batch=self._note_batch,
-            on_event=self._note_event,
-        )
+        self.fleet = Fleet(settings, metrics=self.metrics, log=log)
+        self._replacer = Replacer(self.fleet, settings, metrics=self.metrics, log=log)
+        self._shadowing = Shadowing(self.metrics)
+        self._replay: Replay | None = None
+        self._started = asyncio.Event()
+        self._refreshing: set[asyncio.Task] = set()
+
+    @property
+    def live(self) -> Deployment:
+        """Who answers everybody."""
+        return self.fleet.live
+
+    @property
+    def models(self) -> dict[str, Served]:
+        """The models that answer, by name."""
+        return self.live.models
 
     @property
     def is_ready(self) -> bool:
         """Whether requests are answered."""
-        return self.state == "ready" and not self.problem and self.pool.is_ready
+        return self.state == "ready" and not self.problem and self.live.pool.is_ready
 
     @property
     def reasons(self) -> list[str]:
@@ -135,43 +102,105 @@ class Service:
             return ["it is being stopped"]
         if self.problem:
             return [self.problem]
-        return self.pool.reasons or ["the canary rows are being replayed"]
+        return self.live.pool.reasons or ["the canary rows are being replayed"]
 
-    async def start(self, replay: Callable[[Served], Awaitable[Replayed]]) -> None:
+    @property
+    def warnings(self) -> list[str]:
+        """Which replacements, candidates and shadows were refused, and why."""
+        return [
+            f"the {role} `{name}` was not replaced: {words}"
+            for (role, name), words in self._replacer.problems.items()
+        ]
+
+    async def start(self, replay: Replay) -> None:
         """Load the models, replay their canary rows by `replay`, and be ready where all is right.
 
-        `replay` asks for a model's canary rows in the way that any client asks.
+        A candidate or shadow that is not fit is left out.
         """
-        self.pool.start()
-        await self.pool.settled()
-        if not self.pool.is_ready:
-            return
-        for served in self.models.values():
-            facts = self.pool.models[served.name]
-            try:
-                rows, answers = await replay(served)
-                found = compare_canary(rows, answers, is_exact=facts["is_exact"])
-            except Refusal as error:
-                found = str(error.problems[0])
-            if found:
-                self.problem = f"`{served.name}`: {found}"
-                self.log.write("not_ready", reason=self.problem)
+        self._replay = replay
+        try:
+            self.live.pool.start()
+            await self.live.pool.settled()
+            if not self.live.pool.is_ready:
                 return
-            self.log.write(
-                "canary_replayed",
-                model=served.name,
-                version=served.version,
-                rows=len(answers),
-                engine=facts["engine"],
-            )
+            await self.fleet.check(self.live, replay)
+            self._be_ready()
+            await self._replacer.open_beside(replay)
+        except UnfitError as error:
+            self.problem = str(error)
+            self.log.write("not_ready", reason=self.problem)
+        finally:
+            self._started.set()
+
+    def _be_ready(self) -> None:
+        self.fleet.install(self.live)
+        self.problem = ""
         if self.state == "starting":
             self.state = "ready"
             self.log.write("ready")
 
+    async def refresh(self, names: Iterable[str]) -> set[Place]:
+        """Read again what stands where these models came from, and put what is new in their place.
+
+        Returns the places that were replaced; why others were not stands in `warnings`. Raises
+        `Refusal` (503) where the service is being stopped.
+        """
+        task = asyncio.create_task(self._refresh(tuple(names)))
+        self._refreshing.add(task)
+        task.add_done_callback(self._refreshing.discard)
+        await asyncio.wait({task})
+        if task.cancelled() or self._replay is None:
+            raise Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "the service must go on to replace a model; it is being stopped",
+                hint="GET /readyz",
+                retry_seconds=LOST_RETRY_SECONDS,
+            )
+        return task.result()
+
+    async def _refresh(self, names: tuple[str, ...]) -> set[Place]:
+        await self._started.wait()
+        if self._replay is None or self.state == "stopping":
+            raise asyncio.CancelledError
+        pool = self.live.pool
+        is_broken = bool(self.problem) or not (pool.is_ready or pool.is_recovering)
+        is_broken = is_broken or self.state != "ready"
+        replaced = await self._replacer.refresh(names, self._replay, is_broken=is_broken)
+        for role, name in sorted(replaced):
+            deployment = self.live if role == "live" else self.fleet.beside[name]
+            version = deployment.models[name].version
+            self.audit.replaced(self.log, fields={"role": role, "model": name, "version": version})
+        if any(role == "live" for role, _ in replaced) and is_broken:
+            self._be_ready()
+        return replaced
+
+    async def follow(self) -> None:
+        """Replace the models whose aliases come to mean another bundle, as long as it serves."""
+        await self._started.wait()
+        await self._replacer.follow(self.refresh)
+
+    def problem_of(self, name: str) -> list[str]:
+        """Return why the last replacement of a model, its candidate or its shadow was refused."""
+        return [
+            f"{role}: {words}"
+            for (role, own), words in self._replacer.problems.items()
+            if own == name
+        ]
+
+    def abandon(self) -> None:
+        """Stop accepting: replace nothing more, and compare nothing more."""
+        self.state = "stopping"
+        for task in list(self._refreshing):
+            task.cancel()
+        self._shadowing.close()
+
     async def stop(self) -> None:
         """End the workers; whoever was accepted has his answer by now."""
-        self.state = "stopping"
-        await self.pool.stop()
+        self.abandon()
+        if self._refreshing:
+            await asyncio.wait(self._refreshing)
+        await self.fleet.stop()
+        self._replacer.close()
         self.gatekeeper.close()
 
     def find_model(self, name: str | None) -> Served:
@@ -198,7 +227,7 @@ class Service:
 
         While a lost worker is being replaced, requests may wait for the next.
         """
-        is_waiting = self.state == "ready" and not self.problem and self.pool.is_recovering
+        is_waiting = self.state == "ready" and not self.problem and self.live.pool.is_recovering
         if not self.is_ready and not is_waiting:
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -208,66 +237,106 @@ class Service:
             )
 
     async def answer(
-        self, served: Served, request: RequestSpec, asked: Asked, gone: Awaitable[Any]
+        self, name: str, request: RequestSpec, asked: Asked, *, key: str, gone: Awaitable[Any]
     ) -> Reply:
-        """Return the answers to the rows of a request.
+        """Return the answers of a model to the rows of a request.
 
-        Raises `Refusal`, and `ClientGoneError` where `gone` ends first. What was not computed by
-        then is not.
+        Its candidate is asked first where `key` is of its share. Where that fails, or takes half of
+        the time there is, the live model is asked. Raises `Refusal`, and `ClientGoneError` where
+        `gone` ends first. What was not computed by then is not.
         """
+        leaving = asyncio.ensure_future(gone)
+        beside = self.fleet.beside.get(name)
+        seconds = self.settings.limits.deadline_ms / 1000
+        ends = time.monotonic() + seconds
+        try:
+            if beside is not None and beside.role == "candidate" and self._is_chosen(beside, key):
+                try:
+                    half = ends - seconds / 2
+                    return await self._ask(beside.side(name), request, asked, leaving, ends=half)
+                except Refusal as error:
+                    own = (name, beside.models[name].version, error.reason)
+                    self.metrics.candidate_failures.labels(*own).inc()
+            reply = await self._ask(self.live.side(name), request, asked, leaving, ends=ends)
+        finally:
+            leaving.cancel()
+        if beside is not None and beside.role == "shadow":
+            demands = demands_of(request)
+            self._shadowing.compare(
+                beside.side(name), asked.rows, asked.tokens, demands=demands, answers=reply.answers
+            )
+        return reply
+
+    async def answer_with(
+        self, side: Side, request: RequestSpec, asked: Asked, gone: Awaitable[Any]
+    ) -> Reply:
+        """Return the answers of one side, whoever else there is.
+
+        It may take as long as a batch may: a new version that is loaded beside one under load is
+        slow, and not wrong.
+        """
+        leaving = asyncio.ensure_future(gone)
+        ends = time.monotonic() + self.settings.batch.stuck_ms / 1000
+        try:
+            return await self._ask(side, request, asked, leaving, ends=ends)
+        finally:
+            leaving.cancel()
+
+    def _is_chosen(self, candidate: Deployment, key: str) -> bool:
+        name = next(iter(candidate.models))
+        return candidate.can_answer and is_in_share(name, key, self.settings.candidate_share)
+
+    async def _ask(
+        self,
+        side: Side,
+        request: RequestSpec,
+        asked: Asked,
+        leaving: asyncio.Future,
+        *,
+        ends: float,
+    ) -> Reply:
+        """Return the reply of one side, which must be there when the clock says `ends`."""
         waiting = Waiting(
-            served.name,
+            side.served.name,
             asked.rows,
             asked.tokens,
             demands_of(request),
             asyncio.get_running_loop().create_future(),
         )
-        reply = await self.compute(waiting, gone)
-        return Reply(reply["answers"], reply["warnings"])
+        reply = await self._reply_of(side, waiting, leaving, ends=ends)
+        seconds = time.monotonic() - waiting.arrived
+        return Reply(reply["answers"], reply["warnings"], side, seconds)
 
-    async def compute(self, waiting: Waiting, gone: Awaitable[Any]) -> Mapping[str, Any]:
-        """Return what a worker replies to a request; raises as `answer` does."""
-        await self.queue.put(waiting)
+    async def compute(
+        self, side: Side, waiting: Waiting, gone: Awaitable[Any]
+    ) -> Mapping[str, Any]:
+        """Return what a worker of one side replies to a request; raises as `answer` does."""
         leaving = asyncio.ensure_future(gone)
+        ends = time.monotonic() + self.settings.limits.deadline_ms / 1000
         try:
-            await asyncio.wait(
-                {waiting.reply, leaving},
-                timeout=self.settings.limits.deadline_ms / 1000,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if not waiting.reply.done():
-                if leaving.done():
-                    raise ClientGoneError
-                raise self.too_late()
-            return require_reply(waiting.reply.result())
+            return await self._reply_of(side, waiting, leaving, ends=ends)
         finally:
-            waiting.reply.cancel()
             leaving.cancel()
 
-    def too_late(self) -> Refusal:
+    async def _reply_of(
+        self, side: Side, waiting: Waiting, leaving: asyncio.Future, *, ends: float
+    ) -> Mapping[str, Any]:
+        await side.deployment.ask(waiting, {leaving}, max(0.0, ends - time.monotonic()))
+        if waiting.reply.cancelled():
+            if leaving.done():
+                raise ClientGoneError
+            raise self.too_late(side)
+        return require_reply(waiting.reply.result())
+
+    def too_late(self, side: Side) -> Refusal:
         """Return the refusal of a request whose answer took too long."""
         seconds = self.settings.limits.deadline_ms / 1000
         return Refusal(
             HTTPStatus.GATEWAY_TIMEOUT,
             f"an answer must be there within {seconds:g} seconds; it was not",
             hint="send fewer rows, or try again later",
-            retry_seconds=self.queue.seconds_to_wait(),
+            retry_seconds=side.deployment.queue.seconds_to_wait(),
         )
-
-    def _note_batch(self, model: str, batch: list[Waiting], seconds: float) -> None:
-        metrics, now = self.metrics, time.monotonic()
-        metrics.batch_seconds.labels(model).observe(seconds)
-        metrics.batch_requests.labels(model).observe(len(batch))
-        metrics.batch_rows.labels(model).observe(sum(len(waiting.rows) for waiting in batch))
-        metrics.batch_tokens.labels(model).observe(sum(waiting.tokens for waiting in batch))
-        for waiting in batch:
-            metrics.queue_seconds.labels(model).observe(now - waiting.arrived)
-
-    def _note_event(self, event: str, fields: dict[str, Any]) -> None:
-        if event == "worker_lost":
-            self.metrics.lost.inc()
-        self.metrics.workers.set(sum(slot.is_ready for slot in self.pool.slots))
-        self.log.write(event, **fields)
 
 
 def require_reply(reply: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from tunesmith.stages.serve.deployments import Served, Side
 from tunesmith.stages.serve.problems import Refusal
 from tunesmith.stages.serve.queue import Waiting
 from tunesmith.stages.serve.requests import count_tokens_of
-from tunesmith.stages.serve.service import ClientGoneError, Served, Service, require_reply
+from tunesmith.stages.serve.service import ClientGoneError, Service, require_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ async def write_text(
     `ClientGoneError` where `gone` ends first. However it ends, closed by its reader too, the worker
     writes no further.
     """
-    loop, limits, metrics = asyncio.get_running_loop(), service.settings.limits, service.metrics
+    loop, limits = asyncio.get_running_loop(), service.settings.limits
+    side = service.live.side(served.name)
     demands = {"decoding": asked.decoding, "stops": asked.stops, "most": asked.most}
     waiting = Waiting(
         served.name,
@@ -64,33 +67,49 @@ async def write_text(
         loop.create_future(),
         kind="write",
     )
-    await service.queue.put(waiting)
-    leaving = asyncio.ensure_future(gone)
-    late = time.monotonic() + limits.writing_ms / 1000
+    with side.deployment.asking():
+        await side.deployment.queue.put(waiting)
+        leaving = asyncio.ensure_future(gone)
+        late = time.monotonic() + limits.writing_ms / 1000
+        try:
+            told = _told(service, side, waiting, leaving, late=late)
+            async with contextlib.aclosing(told) as parts:
+                async for part in parts:
+                    yield part
+        finally:
+            waiting.reply.cancel()
+            leaving.cancel()
+
+
+async def _told(
+    service: Service, side: Side, waiting: Waiting, leaving: asyncio.Future[Any], *, late: float
+) -> AsyncGenerator[str | TextEnd]:
+    """Yield what a worker tells of a text, which must be whole when the clock says `late`."""
+    limits, metrics, own = (
+        service.settings.limits,
+        service.metrics,
+        (side.served.name, side.served.version),
+    )
     patience, tokens, is_begun = limits.deadline_ms / 1000, 0, False
-    count = metrics.tokens_written.labels(served.name, served.version).inc
-    try:
-        while (message := await _next_message(waiting, leaving, patience, late)) is not None:
-            patience = limits.token_ms / 1000
-            if "token" in message:
-                tokens += 1
-                count()
-                continue
-            if not is_begun:
-                seconds = time.monotonic() - waiting.arrived
-                metrics.first_piece_seconds.labels(served.name).observe(seconds)
-            is_begun = True
-            yield message["piece"]
-        if not waiting.reply.done():
-            raise _late(service, tokens, is_over=time.monotonic() >= late)
-        reply = require_reply(waiting.reply.result())
-        end = TextEnd(reply["reason"], reply["read"], reply["written"])
-        count(max(0, end.written - tokens))
-        metrics.tokens_read.labels(served.name, served.version).inc(end.read)
-        yield end
-    finally:
-        waiting.reply.cancel()
-        leaving.cancel()
+    count = metrics.tokens_written.labels(*own).inc
+    while (message := await _next_message(waiting, leaving, patience, late)) is not None:
+        patience = limits.token_ms / 1000
+        if "token" in message:
+            tokens += 1
+            count()
+            continue
+        if not is_begun:
+            seconds = time.monotonic() - waiting.arrived
+            metrics.first_piece_seconds.labels(*own).observe(seconds)
+        is_begun = True
+        yield message["piece"]
+    if not waiting.reply.done():
+        raise _late(service, side, tokens, is_over=time.monotonic() >= late)
+    reply = require_reply(waiting.reply.result())
+    end = TextEnd(reply["reason"], reply["read"], reply["written"])
+    count(max(0, end.written - tokens))
+    metrics.tokens_read.labels(*own).inc(end.read)
+    yield end
 
 
 async def _next_message(
@@ -116,10 +135,10 @@ async def _next_message(
         getting.cancel()
 
 
-def _late(service: Service, tokens: int, *, is_over: bool) -> Refusal:
+def _late(service: Service, side: Side, tokens: int, *, is_over: bool) -> Refusal:
     limits = service.settings.limits
     if not tokens and not is_over:
-        return service.too_late()
+        return service.too_late(side)
     must = (
         f"a reply must be whole within {limits.writing_ms / 1000:g} seconds"
         if is_over
@@ -129,7 +148,7 @@ def _late(service: Service, tokens: int, *, is_over: bool) -> Refusal:
         HTTPStatus.GATEWAY_TIMEOUT,
         f"{must}; it was not, after {tokens:,} tokens",
         hint="ask for fewer tokens, or try again later",
-        retry_seconds=service.queue.seconds_to_wait(),
+        retry_seconds=side.deployment.queue.seconds_to_wait(),
     )
 
 
@@ -145,6 +164,8 @@ async def embed(
         asyncio.get_running_loop().create_future(),
         kind="embed",
     )
-    reply = await service.compute(waiting, gone)
-    service.metrics.tokens_read.labels(served.name, served.version).inc(reply["tokens"])
+    side = service.live.side(served.name)
+    reply = await service.compute(side, waiting, gone)
+    version = side.served.version
+    service.metrics.tokens_read.labels(served.name, version).inc(reply["tokens"])
     return Embedding(reply["vectors"], reply["tokens"])

@@ -25,6 +25,9 @@ Order = dict[str, Any]
 OrderKind: TypeAlias = Literal["answer", "write", "embed"]
 """What is wanted of the rows: answers to all, a text to the only one, or a vector for each."""
 
+BATCHES_A_COUNT = 8
+"""Of so many batches one has the tokens of its first row counted: that costs an encoding."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:
@@ -101,6 +104,10 @@ class Answerer(Protocol):
         """
         ...
 
+    def count_tokens(self, order: Order) -> tuple[int, int]:
+        """Return how many tokens the first row of a request has, and how many are unknown ones."""
+        ...
+
 
 def work(channel: socket.socket, models: Mapping[str, Answerer]) -> None:
     """Answer batches until the channel ends."""
@@ -146,7 +153,8 @@ def reply_messages(
 ) -> Iterator[dict[str, Any]]:
     """Yield what is said of a batch: of each request its reply, and last, without `id`, `seconds`.
 
-    A text that is written has a message a piece, and one for its end.
+    A text that is written has a message a piece, and one for its end. Beside the seconds stand
+    `tokens` and `unknown` ones of a row, both 0 where they were not counted.
     """
     started = time.perf_counter()
     model, orders = models[message["model"]], message["orders"]
@@ -157,7 +165,13 @@ def reply_messages(
             yield from _replies(orders, model.embed(orders))
         case _:
             yield from _replies(orders, model.answer(orders))
-    yield {"seconds": time.perf_counter() - started}
+    seconds = time.perf_counter() - started
+    is_counted = (
+        message.get("kind", "answer") == "answer"
+        and message.get("number", 0) % BATCHES_A_COUNT == 1
+    )
+    tokens, unknown = _count(model, orders[0]) if is_counted else (0, 0)
+    yield {"seconds": seconds, "tokens": tokens, "unknown": unknown}
 
 
 def _replies(orders: Sequence[Order], replies: Iterator[Reply]) -> Iterator[dict[str, Any]]:
@@ -187,6 +201,14 @@ def _written(
         yield _message(order["id"], error)
     except Exception as error:  # noqa: BLE001 (its words stay here: they may hold a row)
         yield _failure(order["id"], error)
+
+
+def _count(model: Answerer, order: Order) -> tuple[int, int]:
+    """Count the tokens of a row that was answered; one that cannot be counted has none."""
+    try:
+        return model.count_tokens(order)
+    except Exception:  # noqa: BLE001 (a figure is no reason to fail; the row had its reply)
+        return 0, 0
 
 
 def _message(identity: int, reply: Reply | Piece | Written) -> dict[str, Any]:

@@ -6,149 +6,23 @@ A worker that dies takes only the requests of its batch with it: they get 503, a
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tunesmith.stages.serve.canary import compare_canary
-from tunesmith.stages.serve.channel import ChannelClosedError, pack, receive_async
+from tunesmith.stages.serve.processes import Spares, Worker, WorkerLostError
 from tunesmith.stages.serve.queue import RequestQueue, Waiting
-from tunesmith.stages.serve.worker import OrderKind
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
-LOADING_SECONDS = 600
-STOPPING_SECONDS = 5
-
-
-class WorkerLostError(ConnectionError):
-    """The process that was to answer is gone."""
+REPEATED_ROWS = 32
+"""Canary rows that a worker is asked which takes a lost one's place."""
 
 
 class WrongAnswersError(Exception):
     """A worker's answers are not those on record: to start it again would change nothing."""
-
-
-class Worker:
-    """One process that computes, and the channel to it. It answers one batch at a time."""
-
-    def __init__(
-        self,
-        process: subprocess.Popen,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
-        """Take over a process that was just started."""
-        self.process = process
-        self.models: dict[str, Any] = {}
-        self._writer = writer
-        self._batches = 0
-        self._messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        self.ended = asyncio.create_task(self._listen(reader))
-        """Done when the process is gone, whether anything was asked of it or not."""
-
-    @classmethod
-    async def start(cls, module: str, settings: Mapping[str, Any]) -> Worker:
-        """Start a process of `module`, tell it its settings, and wait until its models are loaded.
-
-        Raises `WorkerLostError` where it cannot load them, with what it said last.
-        """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-m", module, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 26)
-        worker = cls(process, reader, writer)
-        try:
-            writer.write(pack(dict(settings)))
-            hello = await asyncio.wait_for(worker._hear(), LOADING_SECONDS)
-        except (WorkerLostError, TimeoutError, OSError) as error:
-            worker.kill()
-            raise WorkerLostError("it ended while it loaded the models") from error
-        except BaseException:
-            worker.kill()
-            raise
-        if "problem" in hello:
-            worker.kill()
-            raise WorkerLostError(str(hello["problem"]))
-        worker.models = hello["models"]
-        return worker
-
-    async def compute(
-        self,
-        model: str,
-        orders: list[dict[str, Any]],
-        tell: Callable[[dict[str, Any]], None],
-        *,
-        kind: OrderKind = "answer",
-        given_up: asyncio.Future[Any] | None = None,
-    ) -> float:
-        """Have a batch computed, tell of each reply as it comes, and return the seconds it took.
-
-        Where `given_up` is cancelled, nobody wants the batch any more: a text is not gone on with.
-        Raises `WorkerLostError` where the process is gone.
-        """
-        self._batches += 1
-        number = self._batches
-        batch = {"number": number, "kind": kind, "model": model, "orders": orders}
-        if given_up is not None:
-            given_up.add_done_callback(lambda reply: self._call_off(number, reply))
-        try:
-            self._writer.write(pack(batch))
-            await self._writer.drain()
-        except OSError as error:
-            raise WorkerLostError("it ended while it answered") from error
-        while True:
-            message = await self._hear()
-            if "id" not in message:
-                return message["seconds"]
-            tell(message)
-
-    def _call_off(self, number: int, reply: asyncio.Future[Any]) -> None:
-        """Say that a batch is not wanted any more, where its reply was cancelled."""
-        if reply.cancelled() and not self._writer.is_closing():
-            self._writer.write(pack({"call_off": number}))
-
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-        """Keep what the process says, until it is gone."""
-        try:
-            while True:
-                self._messages.put_nowait(await receive_async(reader))
-        except ChannelClosedError:
-            self._messages.put_nowait(None)
-
-    async def _hear(self) -> dict[str, Any]:
-        message = await self._messages.get()
-        if message is None:
-            self._messages.put_nowait(None)
-            raise WorkerLostError("it ended while it answered")
-        return message
-
-    def kill(self) -> None:
-        """End the process at once."""
-        self.ended.cancel()
-        self._writer.close()
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-        self.process.wait(STOPPING_SECONDS)
-
-    async def stop(self) -> None:
-        """End the process by closing its channel, and by force where it does not leave."""
-        self._writer.close()
-        until = time.monotonic() + STOPPING_SECONDS
-        while self.process.poll() is None and time.monotonic() < until:
-            await asyncio.sleep(0.01)
-        self.kill()
 
 
 @dataclass(slots=True)
@@ -171,31 +45,33 @@ class Slot:
 class WorkerPool:
     """A fixed number of workers that take batches from one queue.
 
-    `on_batch` is told of each batch (model, requests, seconds), `on_event` what happens to workers.
+    `on_batch` is told of each batch (model, requests, and what it took), `on_event` what happens to
+    workers.
     """
 
     def __init__(
         self,
-        module: str,
         settings: Mapping[str, Any],
         *,
         queue: RequestQueue,
-        on_batch: Callable[[str, list[Waiting], float], None],
+        spares: Spares,
+        on_batch: Callable[[str, list[Waiting], dict[str, Any]], None],
         on_event: Callable[[str, dict[str, Any]], None],
     ) -> None:
-        """Prepare; `start` starts the processes.
+        """Prepare; `start` takes the processes, which get `settings`.
 
-        `settings` hold `workers`, `stuck_seconds` and `writing_seconds`.
+        Among these are `workers`, `stuck_seconds` and `writing_seconds`.
         """
         self.slots = [Slot(number) for number in range(settings["workers"])]
         self.models: dict[str, Any] = {}
-        self._module = module
         self._settings = settings
         self._queue = queue
+        self._spares = spares
         self._on_batch = on_batch
         self._on_event = on_event
         self._tasks: list[asyncio.Task] = []
         self._changed = asyncio.Event()
+        self._is_checked = False
 
     def start(self) -> None:
         """Start all workers."""
@@ -205,6 +81,11 @@ class WorkerPool:
     def is_ready(self) -> bool:
         """Whether any worker takes batches."""
         return any(slot.is_ready for slot in self.slots)
+
+    @property
+    def ready_count(self) -> int:
+        """How many workers take batches."""
+        return sum(slot.is_ready for slot in self.slots)
 
     @property
     def is_recovering(self) -> bool:
@@ -238,8 +119,7 @@ class WorkerPool:
         while True:
             started = time.monotonic()
             try:
-                slot.worker = await Worker.start(self._module, self._settings)
-                await self._check(slot.worker)
+                slot.worker = await self._load()
                 self.models = slot.worker.models
                 slot.reason = ""
                 slot.failed_starts = 0
@@ -253,6 +133,7 @@ class WorkerPool:
                     },
                 )
                 self._changed.set()
+                await self._spares.fill(self._engines())
                 await self._serve(slot, slot.worker)
             except (WorkerLostError, WrongAnswersError) as error:
                 slot.failed_starts += not slot.is_ready
@@ -266,24 +147,44 @@ class WorkerPool:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
+    def _engines(self) -> set[str]:
+        """Return what the models are computed by, each as `ENGINE=BUNDLE`."""
+        return {
+            f"{facts['engine'].partition(' ')[0]}={self._settings['models'][name]}"
+            for name, facts in self.models.items()
+        }
+
+    async def _load(self) -> Worker:
+        """Return a worker that holds its models and answers as the record says."""
+        worker = await self._spares.take()
+        try:
+            await worker.load(self._settings)
+            await self._check(worker)
+        except BaseException:
+            worker.kill()
+            raise
+        return worker
+
     async def _check(self, worker: Worker) -> None:
-        """Hold a new worker to the canary rows before a request reaches it."""
+        """Hold a new worker to the canary rows before a request reaches it.
+
+        The first one to all of them. Who takes a lost worker's place has the same files, and is
+        asked a part where each answer must be that on record: requests wait for him.
+        """
         for name, facts in worker.models.items():
+            canary = facts["canary"]
+            if self._is_checked and facts["is_exact"]:
+                canary = canary[:: max(1, len(canary) // REPEATED_ROWS)]
             replies: list[dict[str, Any]] = []
-            orders = [
-                {"id": 0, "rows": [row["row"] for row in facts["canary"]], "demands": _ALL_SCORES}
-            ]
-            tokens = sum(len(str(row["row"])) // 3 for row in facts["canary"])
-            seconds = await worker.compute(name, orders, replies.append)
+            orders = [{"id": 0, "rows": [row["row"] for row in canary], "demands": _ALL_SCORES}]
+            tokens = sum(len(str(row["row"])) // 3 for row in canary)
+            took = await worker.compute(name, orders, replies.append)
             if tokens:
-                self._queue.learn(name, tokens=tokens, seconds=seconds)
-            difference = compare_canary(
-                facts["canary"],
-                replies[0].get("answers", []),
-                is_exact=facts["is_exact"],
-            )
-            if difference:
+                self._queue.learn(name, tokens=tokens, seconds=took["seconds"])
+            answers = replies[0].get("answers", [])
+            if difference := compare_canary(canary, answers, is_exact=facts["is_exact"]):
                 raise WrongAnswersError(f"`{name}`: {difference}")
+        self._is_checked = True
 
     async def _serve(self, slot: Slot, worker: Worker) -> None:
         while True:
@@ -306,13 +207,15 @@ class WorkerPool:
                 given_up=first.reply if is_text else None,
             )
             try:
-                seconds = await asyncio.wait_for(computing, patience)
+                # Not `wait_for`: Python 3.11's swallows a cancellation that comes with the end.
+                async with asyncio.timeout(patience):
+                    took = await computing
             except TimeoutError:
                 raise WorkerLostError("a batch took too long and was given up") from None
             tokens = sum(waiting.tokens for waiting in slot.busy)
             if not (is_text and first.reply.cancelled()):
-                self._queue.learn(first.lane, tokens=tokens, seconds=seconds)
-            self._on_batch(model, slot.busy, seconds)
+                self._queue.learn(first.lane, tokens=tokens, seconds=took["seconds"])
+            self._on_batch(model, slot.busy, took)
             await self._queue.leave(slot.busy)
             slot.busy = []
 
