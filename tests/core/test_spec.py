@@ -155,6 +155,7 @@ def test_spec_bad_value_says_what_must_hold_and_what_was_found(values, line):
         ({"choice": {"rank": 3}}, "got a setting of `choice: fancy`", "--choice fancy"),
         ({"zzz": 3}, "got an unknown name", "--print-spec shows every setting"),
         ({"group": {"zzz": 3}}, "got an unknown name", "--print-spec shows every setting"),
+        ({"zz.z": 3}, "got an unknown name", "--print-spec shows every setting"),
     ],
 )
 def test_spec_unknown_name_is_refused_with_the_nearest_and_a_hint(values, said, hint):

@@ -216,7 +216,7 @@ def _paths(spec: type[BaseModel], location: tuple[str | int, ...]) -> tuple[str,
 
 def _subject(spec: type[BaseModel], location: tuple[str | int, ...], path: str) -> str:
     """Return what refused the setting: the operation, a group, or one member of a union."""
-    if "." not in path:
+    if len(location) == 1:  # its own name may hold dots
         return _verb(spec)
     group = path.rpartition(".")[0]
     member = str(location[-2])
