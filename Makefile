@@ -50,7 +50,7 @@ $(VENV)/.demo: $(VENV)/.torch pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.test: $(VENV)/.torch pyproject.toml constraints.txt
-	$(PIP) -c constraints.txt -e ".[demo,forms,jwt,langchain,onnx,parquet,postgres,search,serve,track,test]"
+	$(PIP) -c constraints.txt -e ".[demo,forms,jwt,langchain,onnx,otel,parquet,postgres,search,serve,track,test]"
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.torch pyproject.toml constraints.txt

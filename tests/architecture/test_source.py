@@ -143,6 +143,7 @@ def test_docstrings_begin_with_one_sentence(library):
 
 def test_tests_mirror_the_packages(repository):
     special = {"doors", "contracts", "architecture", "docs", "parity", "faults", "benchmarks"}
+    special |= {"deploy"}
     folders = {
         path.name for path in (repository / "tests").iterdir() if any(path.glob("**/test_*.py"))
     }

@@ -70,7 +70,7 @@ def prose(text: str) -> str:
 def documents(repository: Path) -> list[Path]:
     """Return every Markdown file of the repository."""
     found = [*repository.glob("*.md"), *(repository / "docs").rglob("*.md")]
-    found += (repository / "examples").rglob("*.md")
+    found += [*(repository / "examples").rglob("*.md"), *(repository / "deploy").glob("*.md")]
     assert len(found) > 12
     return found
 

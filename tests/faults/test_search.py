@@ -50,7 +50,6 @@ def test_search_killed_at_once_tries_on_as_one_that_was_not(
 
     process = processes("fit", "rows.csv", *search_words)
     await_trial(here / "out", 2)
-    time.sleep(0.2)
     os.kill(process.process, signal.SIGKILL)
     assert process.wait().status == -signal.SIGKILL
     before = outcomes(here / "out")

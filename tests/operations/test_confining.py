@@ -23,7 +23,7 @@ WORDS = {
     *("also.NAME.task", "also.NAME.column", "joint.column", "self_training.column"),
     *("training.selection", "reliability.outside", "method.words", "method.template"),
     *("method.candidates", "method.initial_text", "decoding.choices", "decoding.regex"),
-    *("decoding.json_schema", "texts", "templates", "words"),
+    *("decoding.json_schema", "texts", "templates", "words", "licence", "languages", "datasets"),
 }
 """Settings that hold texts which name nothing on a disk or elsewhere. One that does has a mark in
 its type: whoever adds a setting of texts says here or there which it is."""

@@ -183,11 +183,18 @@ def test_no_model_here_says_how_one_comes(tiny_rows, monkeypatch):
     assert raised.value.hint.startswith("tunesmith zoo fetch ")
 
 
-def test_model_that_cannot_do_the_task_is_refused_with_those_that_can(tiny_rows, tiny_writer):
-    with pytest.raises(SpecError, match=r"can be tuned for classification.*seq2seq") as raised:
-        tunesmith.zoo("rank", tiny_rows, task="classification", models=str(tiny_writer))
+def test_model_that_cannot_do_the_task_is_refused_with_those_that_can(tmp_path, tiny_writer):
+    (tmp_path / "rows.conll").write_text("Ann B-PER\nleft O\n\n" * 30, "utf-8")
+    with pytest.raises(SpecError, match=r"can be tuned for ner.*seq2seq") as raised:
+        tunesmith.zoo("rank", tmp_path / "rows.conll", task="ner", models=str(tiny_writer))
     assert "can" in str(raised.value.problems[-1])
-    assert raised.value.hint == "tunesmith zoo list --task classification"
+    assert raised.value.hint == "tunesmith zoo list --task ner"
+
+
+def test_model_with_a_decoder_is_ranked_by_its_encoder(tiny_rows, tiny_writer, tiny_model):
+    names = f"{tiny_writer},{tiny_model}"
+    found = tunesmith.zoo("rank", tiny_rows, task="classification", models=names, rows=60)
+    assert sorted(line["place"] for line in found.models) == [1, 2]
 
 
 @pytest.mark.parametrize(("task", "said"), [(None, "must be given"), ("qa", "must be one of")])

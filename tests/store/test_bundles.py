@@ -67,6 +67,18 @@ def test_bundle_written_is_read_as_it_was(bundle):
         assert (again.model_folder / "config.json").is_file()
 
 
+def test_bundle_can_be_read_by_a_service_that_runs_as_another_user(tmp_path):
+    def fill_privately(folder: Path) -> None:
+        fill(folder)
+        (folder / "model" / "model.safetensors").chmod(0o600)
+
+    made = write_bundle(tmp_path / "bundle", FIELDS, fill_privately)
+    files = [path for path in made.path.rglob("*") if path.is_file()]
+    assert len(files) == 5
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o644}
+    assert made.path.stat().st_mode & 0o055 == 0o055
+
+
 def test_bundle_json_records_the_sha256_of_every_other_file(bundle):
     recorded = bundle.manifest["files"]
     assert sorted(recorded) == [

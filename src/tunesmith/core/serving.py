@@ -68,3 +68,22 @@ class BatchRecipe(Part):
 
     stuck_ms: int = Field(120_000, ge=1)
     """Milliseconds after which a batch is given up, and the worker that holds it replaced."""
+
+
+class RayRecipe(Part):
+    """How many replicas Ray Serve keeps of the models, on this machine."""
+
+    min_replicas: int = Field(1, ge=1, le=1_024)
+    """Replicas that are always there."""
+
+    max_replicas: int = Field(4, ge=1, le=1_024)
+    """Replicas that are never exceeded."""
+
+    ongoing: float = Field(1.0, gt=0)
+    """Batches a replica, computed or waiting, that call for no other replica."""
+
+    upscale_seconds: float = Field(10.0, ge=0)
+    """Seconds that more work must last before a replica is added."""
+
+    downscale_seconds: float = Field(300.0, ge=0)
+    """Seconds that less work must last before a replica is taken away."""

@@ -94,9 +94,12 @@ def lower_states(encoder: Any, batch: Batch, layers: int) -> torch.Tensor:
 def average_states(encoder: Any, batch: Batch) -> torch.Tensor:
     """Return (B, T, H) float32: the mean of each token's states behind every layer.
 
-    The embeddings are left out; what stands at padding is undefined.
+    The embeddings are left out; what stands at padding is undefined. Of a model with a decoder the
+    encoder alone is asked.
     """
     ids, mask = batch["input_ids"], batch["attention_mask"]
+    if has_decoder(encoder):
+        encoder = encoder.get_encoder()
     if not can_pack(encoder):
         types = type_inputs(encoder, batch)
         found = encoder(ids, attention_mask=mask, output_hidden_states=True, **types)

@@ -18,7 +18,7 @@ from tunesmith.core.locations import OptionalPathText
 from tunesmith.core.masking import MaskedKinds
 from tunesmith.core.operation import Operation
 from tunesmith.core.reliability import Demands
-from tunesmith.core.serving import BatchRecipe, ServiceLimits
+from tunesmith.core.serving import BatchRecipe, RayRecipe, ServiceLimits
 
 if TYPE_CHECKING:
     from tunesmith.session import Session
@@ -87,7 +87,10 @@ class ServeSpec(Demands):
     place of the first then; 0 never looks."""
 
     threads: int | None = Field(None, ge=1)
-    """Threads a worker; none shares the cores among the workers."""
+    """Threads a worker; none shares the cores among the workers, and takes one with Ray."""
+
+    on: Literal["processes", "ray"] = "processes"
+    """What keeps the workers: this service, `workers` of them, or Ray, as many as there is work."""
 
     engine: Literal["auto", "torch", "onnx"] = "auto"
     """What computes: auto takes a usable ONNX export of the bundle, else torch."""
@@ -141,6 +144,10 @@ class ServeSpec(Demands):
     mask_numbered: bool = False
     """Number the placeholders, `[PHONE_1]`: the same value of a row has the same number."""
 
+    trace_endpoint: str | None = None
+    """Where traces are sent, by OTLP over HTTP, such as http://HOST:4318/v1/traces; none leaves it
+    to OpenTelemetry's own variables, and without these none are kept."""
+
     check: bool = False
     """Load the models, replay their canary rows by the path of requests, and stop."""
 
@@ -162,6 +169,9 @@ class ServeSpec(Demands):
 
     batch: BatchRecipe = BatchRecipe()
     """How requests that wait are gathered."""
+
+    ray: RayRecipe = RayRecipe()
+    """How many workers Ray keeps, with `on` ray."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +209,7 @@ def run(spec: ServeSpec, session: Session) -> ServeResult:
         from tunesmith.stages.serve.service import Service
     from tunesmith.operations.guarding import open_auditor, token_reader
     from tunesmith.operations.keys import key_path
+    from tunesmith.operations.serving_elsewhere import keeping_traces
     from tunesmith.store.keys import KeyFile
 
     started = time.perf_counter()
@@ -206,8 +217,13 @@ def run(spec: ServeSpec, session: Session) -> ServeResult:
     keys = KeyFile(key_path(spec.keys, session))
     gatekeeper = Gatekeeper(keys, tokens=token_reader(spec))
     rates = Rates(spec.limits, spec.rate_store)
-    with open_log(spec.log) as log, open_auditor(spec, keys) as audit:
+    with (
+        open_log(spec.log) as log,
+        open_auditor(spec, keys) as audit,
+        keeping_traces(spec, log) as tracing,
+    ):
         service = Service(settings, gatekeeper=gatekeeper, rates=rates, log=log, audit=audit)
+        service.tracing = tracing
         if spec.check:
             check_service(service)
             if service.problem:
@@ -240,6 +256,11 @@ def _settings(spec: ServeSpec, session: Session) -> Settings:
     candidates, shadows = read_beside(spec, models, session)
     threads = spec.threads or max(1, core_count() // spec.workers)
     own = {name: getattr(spec, name) for name in ("workers", "engine", "precision", "device")}
+    if spec.on == "ray":
+        from tunesmith.operations.serving_elsewhere import on_ray
+
+        own |= on_ray(spec)
+        threads = spec.threads or 1
     return Settings(
         models=models,
         limits=spec.limits,

@@ -252,13 +252,16 @@ def main(number: int, ahead: Sequence[str]) -> None:
     os.nice(settings["niceness"])
     with contextlib.ExitStack() as stack:
         try:
-            models = {
-                name: _open(stack, path, settings) for name, path in settings["models"].items()
-            }
+            models = open_models(stack, settings)
         except TunesmithError as error:
             send(channel, {"problem": str(error).replace("\n", " ")})
             return
         work(channel, models)
+
+
+def open_models(stack: contextlib.ExitStack, settings: dict[str, Any]) -> dict[str, BundleAnswerer]:
+    """Return what answers with each model that the settings name; `stack` closes them."""
+    return {name: _open(stack, path, settings) for name, path in settings["models"].items()}
 
 
 def _open(stack: contextlib.ExitStack, path: str, settings: dict[str, Any]) -> BundleAnswerer:

@@ -55,6 +55,8 @@ def load_onnx_model(source: Path | bytes, *, threads: int | None = None) -> Onnx
     Raises `MissingExtraError` where ONNX Runtime is not installed, and `DataError` where the file
     is no graph that it can load.
     """
+    # Read when the library is loaded: without it, builds since 1.29 tell their maker of each model.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime  # noqa: PLC0415 (an extra)
     except ImportError as error:

@@ -23,6 +23,7 @@ from tunesmith.tasks.task import Task
 FORMAT_VERSION = 1
 MANIFEST = "bundle.json"
 SEAL = "sha256_of_the_rest"
+READABLE = 0o644
 ATTACHMENTS = "task"
 """The folder of what a task keeps in files of its own."""
 
@@ -74,6 +75,8 @@ def write_bundle(path: Path, manifest: Mapping[str, Any], fill: Callable[[Path],
     """
     with new_folder(path) as folder:
         fill(folder)
+        for name in _files(folder):  # safetensors writes for the owner alone; a service is another
+            (folder / name).chmod(READABLE)
         files = {name: _hash(folder / name) for name in _files(folder)}
         fields = {"format_version": FORMAT_VERSION, **manifest, "files": files}
         (folder / MANIFEST).write_bytes(_canonical({**fields, SEAL: _seal(fields)}))

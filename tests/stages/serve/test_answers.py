@@ -83,3 +83,10 @@ def test_text_with_nul_is_answered_however_it_is_given(service):
     )
     assert [reply.status for reply in (one, many, named)] == [200] * 3
     assert one.fields["answers"] == many.fields["answers"] == named.fields["answers"]
+
+
+def test_answer_names_no_trace_where_none_are_kept(service):
+    given = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+    reply = service.ask(body={"row": "card"}, headers=given)
+    assert reply.status == 200
+    assert "traceparent" not in reply.headers

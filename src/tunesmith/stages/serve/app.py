@@ -38,6 +38,8 @@ from tunesmith.stages.serve.pages import read_page
 from tunesmith.stages.serve.problems import Refusal, json_bytes, reason_of
 from tunesmith.stages.serve.requests import read_json, read_request, read_rows
 from tunesmith.stages.serve.service import Reply, Service
+from tunesmith.stages.serve.timeline import stretch
+from tunesmith.stages.serve.traced import Traced
 
 
 def make_app(service: Service) -> ASGIApp:
@@ -61,7 +63,8 @@ def make_app(service: Service) -> ASGIApp:
         routes += job_routes(service.jobs, door)
     if not service.settings.is_admin_apart:
         routes += _admin_routes(service, scope="admin")
-    return Gate(service, Router(routes, redirect_slashes=False))
+    gate = Gate(service, Router(routes, redirect_slashes=False))
+    return Traced(gate, service.tracing) if service.tracing else gate
 
 
 def make_admin_app(service: Service) -> ASGIApp:
@@ -119,10 +122,11 @@ def _predict(service: Service) -> Endpoint:
         await admit(service, request, "predict")
         if REPLAY not in request.scope:
             service.require_ready()
-        fields = read_json(await read_body(service, request))
-        asked_for = read_request(fields, defaults=service.settings.demands)
-        served = service.find_model(asked_for.model)
-        asked = read_rows(asked_for, served.bundle.task, limits=service.settings.limits)
+        with stretch("read"):
+            fields = read_json(await read_body(service, request))
+            asked_for = read_request(fields, defaults=service.settings.demands)
+            served = service.find_model(asked_for.model)
+            asked = read_rows(asked_for, served.bundle.task, limits=service.settings.limits)
         passage: Passage = request.scope["passage"]
         passage.facts = {"model": served.name, "version": served.version, "rows": len(asked.rows)}
         passage.facts["tokens"] = asked.tokens

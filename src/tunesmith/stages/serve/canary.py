@@ -15,6 +15,13 @@ by which `export` judged it."""
 
 NOT_ON_RECORD = ("outside", "outside_score", "abstained", "masked")
 
+_ALL_SCORES: dict[str, Any] = {"all_scores": True}
+
+
+def canary_order(canary: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the order that asks a worker for the answers to canary rows."""
+    return {"id": 0, "rows": [row["row"] for row in canary], "demands": _ALL_SCORES}
+
 
 def compare_canary(
     canary: Sequence[Mapping[str, Any]], answers: Sequence[Mapping[str, Any]], *, is_exact: bool

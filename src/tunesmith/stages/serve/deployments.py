@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
+from tunesmith.stages.serve.pools import Pool
 from tunesmith.stages.serve.queue import RequestQueue, Waiting
-from tunesmith.stages.serve.workers import WorkerPool
 from tunesmith.store.bundles import Bundle
 from tunesmith.tasks.task import Task
 
@@ -58,7 +58,7 @@ class Deployment:
         models: Iterable[Served],
         *,
         queue: RequestQueue,
-        pool: WorkerPool,
+        pool: Pool,
     ) -> None:
         """Prepare; the workers start with `pool.start()`."""
         self.role: Role = role

@@ -18,10 +18,10 @@ from tunesmith.stages.serve.deployments import Deployment, Role, Served, Side, w
 from tunesmith.stages.serve.jobs import JobSettings
 from tunesmith.stages.serve.logs import EventLog
 from tunesmith.stages.serve.metrics import Metrics
+from tunesmith.stages.serve.pools import make_pool
 from tunesmith.stages.serve.problems import Refusal
 from tunesmith.stages.serve.processes import Spares
 from tunesmith.stages.serve.queue import RequestQueue, Waiting
-from tunesmith.stages.serve.workers import WorkerPool
 from tunesmith.store.bundles import Bundle
 
 SHADOW_NICENESS = 19
@@ -99,7 +99,8 @@ class Fleet:
             workers=workers,
             niceness=SHADOW_NICENESS if role == "shadow" else 0,
         )
-        pool = WorkerPool(
+        pool = make_pool(
+            settings.worker,
             told,
             queue=queue,
             spares=self._spares,

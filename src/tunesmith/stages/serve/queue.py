@@ -36,6 +36,7 @@ class Waiting:
     arrived: float = field(default_factory=time.monotonic)
     kind: OrderKind = "answer"
     parts: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
+    taken: float | None = None
 
     @property
     def lane(self) -> str:
@@ -154,6 +155,9 @@ class RequestQueue:
             if is_other and waiting.tokens <= left:
                 chosen.append(waiting)
                 left -= waiting.tokens
+        now = time.monotonic()
+        for waiting in chosen:
+            waiting.taken = now
         taken = set(map(id, chosen))
         self._keep([waiting for waiting in self._waiting if id(waiting) not in taken])
         return chosen

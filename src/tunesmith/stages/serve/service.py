@@ -26,6 +26,7 @@ from tunesmith.stages.serve.rates import Rates
 from tunesmith.stages.serve.replacing import Place, Replacer
 from tunesmith.stages.serve.requests import Asked, RequestSpec, demands_of
 from tunesmith.stages.serve.shadowing import Shadowing, is_in_share
+from tunesmith.stages.serve.timeline import Tracing, note_waiting
 
 State = Literal["starting", "ready", "stopping"]
 LOST_RETRY_SECONDS = 2
@@ -62,6 +63,7 @@ class Service:
         self.gatekeeper = gatekeeper
         self.rates = rates
         self.log = log
+        self.tracing: Tracing | None = None
         self.metrics = Metrics()
         self.jobs = None if settings.jobs is None else Jobs(settings.jobs, log)
         if (jobs := self.jobs) is not None:
@@ -321,7 +323,10 @@ class Service:
     async def _reply_of(
         self, side: Side, waiting: Waiting, leaving: asyncio.Future, *, ends: float
     ) -> Mapping[str, Any]:
-        await side.deployment.ask(waiting, {leaving}, max(0.0, ends - time.monotonic()))
+        try:
+            await side.deployment.ask(waiting, {leaving}, max(0.0, ends - time.monotonic()))
+        finally:
+            note_waiting(waiting.arrived, waiting.taken)
         if waiting.reply.cancelled():
             if leaving.done():
                 raise ClientGoneError

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunesmith.stages.serve.canary import compare_canary
+from tunesmith.stages.serve.canary import canary_order, compare_canary
 from tunesmith.stages.serve.processes import Spares, Worker, WorkerLostError
 from tunesmith.stages.serve.queue import RequestQueue, Waiting
 
@@ -176,7 +176,7 @@ class WorkerPool:
             if self._is_checked and facts["is_exact"]:
                 canary = canary[:: max(1, len(canary) // REPEATED_ROWS)]
             replies: list[dict[str, Any]] = []
-            orders = [{"id": 0, "rows": [row["row"] for row in canary], "demands": _ALL_SCORES}]
+            orders = [canary_order(canary)]
             tokens = sum(len(str(row["row"])) // 3 for row in canary)
             took = await worker.compute(name, orders, replies.append)
             if tokens:
@@ -202,7 +202,7 @@ class WorkerPool:
             computing = worker.compute(
                 model,
                 orders,
-                lambda reply: _settle(slot.busy, reply),
+                lambda reply: settle(slot.busy, reply),
                 kind=first.kind,
                 given_up=first.reply if is_text else None,
             )
@@ -250,10 +250,13 @@ class WorkerPool:
         self._on_event("worker_lost", {"worker": slot.number, "reason": slot.reason})
 
 
-_ALL_SCORES: dict[str, Any] = {"all_scores": True}
+def _libraries(models: Mapping[str, Any]) -> set[str]:
+    """Return what the models' engines are made of: `onnx`, `torch`."""
+    return {facts["engine"].partition(" ")[0] for facts in models.values()}
 
 
-def _settle(busy: list[Waiting], reply: dict[str, Any]) -> None:
+def settle(busy: list[Waiting], reply: dict[str, Any]) -> None:
+    """Give a message of a worker to the request of its batch that it is for."""
     waiting = busy[reply["id"]]
     if "token" in reply or "piece" in reply:
         waiting.parts.put_nowait(reply)
