@@ -25,7 +25,7 @@ from tunesmith.store.workspace import Workspace
 
 STARTING_SECONDS = 180
 REPLY = "订单 42 明天到 🚚👍, it is late. Sorry!"
-SOON_SECONDS = 20
+SOON_SECONDS = 60
 """Far above what anything here takes where others keep the processor busy."""
 
 FREE = ("--set", "limits.requests_a_minute=1000000")

@@ -26,7 +26,7 @@ pytestmark = [
 ABOVE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{ABOVE}-00f067aa0ba902b7-01"
 SECRET = "my very own order is late"
-SOON_SECONDS = 20
+SOON_SECONDS = 60
 
 
 class Collector:
