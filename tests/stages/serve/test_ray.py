@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import random
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -51,10 +52,10 @@ class WithKey:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _own_folder(tmp_path_factory) -> Iterator[None]:
-    """Keep what Ray writes out of the user's folders."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_TMPDIR", str(tmp_path_factory.mktemp("ray")))
+def _own_folder() -> Iterator[None]:
+    """Keep what Ray writes out of the user's folders, below a path that sockets can have."""
+    with tempfile.TemporaryDirectory(prefix="ray") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", folder)
         yield
 
 

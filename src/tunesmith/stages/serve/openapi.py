@@ -254,7 +254,11 @@ def _schemas(service: Service) -> dict[str, Any]:
                 "data": {"type": "array", "items": _object(listed)},
             }
         ),
-        "Model": _object({**listed, **model["properties"]}),
+        "Model": {
+            **model,
+            "required": [*listed, *model["required"]],
+            "properties": {**listed, **model["properties"]},
+        },
         **openai_schemas(service),
         "Operations": _object({"operations": {"type": "array", "items": {"type": "object"}}}),
         "Health": {
