@@ -5,20 +5,12 @@ A test holds this to the tables of transformers.
 
 from __future__ import annotations
 
+from typing import get_args
+
 from tunesmith.core.data_spec import TaskKind
 
-READING: tuple[TaskKind, ...] = (
-    "classification",
-    "multilabel",
-    "ner",
-    "matching",
-    "relation",
-    "qa",
-    "choice",
-    "recommendation",
-    "summarization",
-)
 WRITING: tuple[TaskKind, ...] = ("translation", "generation")
+READING: tuple[TaskKind, ...] = tuple(task for task in get_args(TaskKind) if task not in WRITING)
 
 TASKS_OF_KIND: dict[str, tuple[TaskKind, ...]] = {
     "encoder": READING,

@@ -85,11 +85,8 @@ async def _told(
     service: Service, side: Side, waiting: Waiting, leaving: asyncio.Future[Any], *, late: float
 ) -> AsyncGenerator[str | TextEnd]:
     """Yield what a worker tells of a text, which must be whole when the clock says `late`."""
-    limits, metrics, own = (
-        service.settings.limits,
-        service.metrics,
-        (side.served.name, side.served.version),
-    )
+    limits, metrics = service.settings.limits, service.metrics
+    own = (side.served.name, side.served.version)
     patience, tokens, is_begun = limits.deadline_ms / 1000, 0, False
     count = metrics.tokens_written.labels(*own).inc
     while (message := await _next_message(waiting, leaving, patience, late)) is not None:
