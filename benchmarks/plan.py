@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from prompts import sentiment_rows, topic_rows
-from public_rows import DATA_SETS, json_row
+from public_rows import entity_rows, held_out
 from record import tell
 from task_rows import Row, semeval_rows, write_rows
 from zero_shot import banking77, clinc150
@@ -33,26 +33,13 @@ TEST_ROWS = 2000
 POINTS = 100
 
 
-def _held_out(rows: list[Row]) -> tuple[list[Row], list[Row]]:
-    """Return train and test rows of a set that names no split: a third, drawn once, is test."""
-    order = np.random.default_rng(0).permutation(len(rows))
-    third = len(rows) // 3
-    return [rows[at] for at in order[third:]], [rows[at] for at in order[:third]]
-
-
-def _entities() -> tuple[list[Row], list[Row]]:
-    data = DATA_SETS["wnut17"]
-    train, test = ([json_row(each) for each in data.read(split)] for split in ("train", "test"))
-    return train, test
-
-
 SETS: dict[str, tuple[str, Callable[[], tuple[list[Row], list[Row]]]]] = {
     "banking77": ("classification", lambda: (list(banking77("train")), list(banking77("test")))),
     "clinc150": ("classification", lambda: (list(clinc150("train")), list(clinc150("test")))),
-    "clinc150 domains": ("classification", lambda: _held_out(topic_rows())),
-    "financial_phrasebank": ("classification", lambda: _held_out(sentiment_rows())),
+    "clinc150 domains": ("classification", lambda: held_out(topic_rows())),
+    "financial_phrasebank": ("classification", lambda: held_out(sentiment_rows())),
     "semeval": ("relation", lambda: (list(semeval_rows("train")), list(semeval_rows("test")))),
-    "wnut17": ("ner", _entities),
+    "wnut17": ("ner", entity_rows),
 }
 
 

@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from record import data_folder
 
 from tunesmith.core.examples import Example, WordsInput
@@ -63,3 +65,17 @@ def json_row(example: Example) -> dict[str, object]:
         tokens = [inputs.text[start:end] for start, end in inputs.words]
         return {"tokens": tokens, "tags": tags_of(example.gold, inputs)}
     return {"text": inputs.text, "label": example.gold}
+
+
+def held_out(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return train and test rows of a set that names no split: a third, drawn once, is test."""
+    order = np.random.default_rng(0).permutation(len(rows))
+    third = len(rows) // 3
+    return [rows[at] for at in order[third:]], [rows[at] for at in order[:third]]
+
+
+def entity_rows() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return train and test rows of WNUT17."""
+    data = DATA_SETS["wnut17"]
+    train, test = ([json_row(each) for each in data.read(split)] for split in ("train", "test"))
+    return train, test

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from prompts import sentiment_rows, topic_rows
-from public_rows import DATA_SETS, json_row
+from public_rows import entity_rows, held_out
 from record import data_folder
 from task_rows import Row, dialogsum_rows, stsb_rows, write_rows
 from transformers import AutoConfig, AutoModel, AutoTokenizer
@@ -130,24 +130,11 @@ class Case(NamedTuple):
 
 
 def _sentiment() -> tuple[list[Row], list[Row]]:
-    return _parted(sentiment_rows())
+    return held_out(sentiment_rows())
 
 
 def _topics() -> tuple[list[Row], list[Row]]:
-    return _parted(topic_rows())
-
-
-def _parted(rows: list[Row]) -> tuple[list[Row], list[Row]]:
-    """Return train and test rows of a set that names no split: a third, drawn once, is test."""
-    order = np.random.default_rng(0).permutation(len(rows))
-    third = len(rows) // 3
-    return [rows[at] for at in order[third:]], [rows[at] for at in order[:third]]
-
-
-def _entities() -> tuple[list[Row], list[Row]]:
-    data = DATA_SETS["wnut17"]
-    train, test = ([json_row(each) for each in data.read(split)] for split in ("train", "test"))
-    return train, test
+    return held_out(topic_rows())
 
 
 CASES = {
@@ -170,7 +157,7 @@ CASES = {
         "matching", "spearman", 400, 3, lambda: (list(stsb_rows("train")), list(stsb_rows("test")))
     ),
     "topics": Case("classification", "accuracy", 250, 3, _topics),
-    "wnut17": Case("ner", "strict_f1", 2000, 5, _entities),
+    "wnut17": Case("ner", "strict_f1", 2000, 5, entity_rows),
 }
 DESIGN = ("financial_phrasebank",)
 """The task on which the way of ranking was chosen; its figures are told apart."""

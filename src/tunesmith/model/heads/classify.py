@@ -15,7 +15,7 @@ from tunesmith.model.backbones import Backbone, load_whole, writing_of
 from tunesmith.model.batching import Batch
 from tunesmith.model.bert_family import BERT_FAMILY, is_bert_encoder
 from tunesmith.model.heads.dropout import set_dropout
-from tunesmith.model.heads.whole import last_linear, new_whole, read_inputs, seen_by
+from tunesmith.model.heads.whole import Whole, new_whole, read_inputs, seen_by
 from tunesmith.model.hidden import can_pack, has_decoder, hidden_states
 
 
@@ -57,30 +57,13 @@ class MeanClassifier(nn.Module):
         ).save_pretrained(folder)
 
 
-class NativeClassifier(nn.Module):
-    """The architecture's own sequence-classification head, as transformers defines it."""
+class NativeClassifier(Whole):
+    """The architecture's own sequence-classification head, as transformers defines it.
 
-    pooling = "native"
+    Its last linear layer of C outputs is the head.
+    """
+
     lacks: tuple[str, ...] = ()
-
-    def __init__(self, whole: Any) -> None:
-        """Wrap a transformers sequence-classification model.
-
-        Its last linear layer of C outputs is the head.
-        """
-        super().__init__()
-        self.whole = whole
-        self._path = last_linear(whole)
-
-    @property
-    def linear(self) -> nn.Linear:
-        """The layer that makes the logits."""
-        return self.whole.get_submodule(self._path)
-
-    @property
-    def encoder(self) -> Any:
-        """The backbone below the head."""
-        return self.whole.base_model
 
     def vectors(self, batch: Batch) -> torch.Tensor:
         """Return (B, H): what the last linear layer is given."""

@@ -131,13 +131,13 @@ def read_inputs(whole: Any, batch: Batch, *, added: torch.Tensor | None = None) 
     return inputs | type_inputs(whole.base_model, batch)
 
 
-class WholeAtWords(nn.Module):
-    """A transformers model with a head on every token, read at the words of a batch alone."""
+class Whole(nn.Module):
+    """A transformers model with a head of its own, whose last linear layer makes the logits."""
 
     pooling = "native"
 
     def __init__(self, whole: Any) -> None:
-        """Wrap it; its last linear layer makes the logits."""
+        """Wrap it."""
         super().__init__()
         self.whole = whole
         self._path = last_linear(whole)
@@ -151,6 +151,10 @@ class WholeAtWords(nn.Module):
     def encoder(self) -> Any:
         """The backbone below the head."""
         return self.whole.base_model
+
+
+class WholeAtWords(Whole):
+    """A transformers model with a head on every token, read at the words of a batch alone."""
 
     def added(self, batch: Batch) -> torch.Tensor | None:  # noqa: ARG002
         """Return (B, T, E) what joins the word embeddings, if anything does."""
