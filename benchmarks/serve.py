@@ -1,10 +1,11 @@
-"""`tunesmith serve` against FastAPI before `pipeline()`, loaded from a second process, in turn.
+"""`tunesmith serve` against FastAPI and LitServe before `pipeline()`, loaded from a second process.
 
 Usage: python benchmarks/serve.py [--bundle BUNDLE] [--pairs 5] [--seconds 5] [--clients 1,8,32]
 
-Told are requests a second at p99 of at most 250 ms (the best of the numbers of clients, round by
-round), and what the service adds to the bare runtime at one client, in the median. Without a
-bundle one is tuned on `examples/support`, with an int8 export where parity holds.
+The services are loaded in turn. Told are requests a second at p99 of at most 250 ms (the best of
+the numbers of clients, round by round), and what the service adds to the bare runtime at one
+client, in the median. Without a bundle one is tuned on `examples/support`, with an int8 export
+where parity holds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import contextlib
 import csv
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -22,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from compare import FEWEST_PAIRS, percentile, pin_processors, spread
@@ -30,7 +33,9 @@ from rivals import named
 
 SLOWEST_SECONDS = 0.250
 STARTING_SECONDS = 300
+LONGEST_ANSWER_SECONDS = 20
 BARE_TEXTS = 200
+RIVALS = {"fastapi": "naive_service", "litserve": "litserve_service"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         bundle = wanted.bundle or stack.enter_context(tuned())
         engine = _time_bare(bundle, texts, wanted.threads)[0]
-        sides = [stack.enter_context(_ours(bundle)), stack.enter_context(_naive(bundle))]
+        sides = [stack.enter_context(_ours(bundle)), *_rivals(bundle, stack)]
         best: dict[str, list[float]] = {side.name: [] for side in sides}
         added = []
         for _ in range(wanted.pairs):
@@ -70,10 +75,12 @@ def main() -> None:
             added.append(1000 * (_load(sides[0], texts, 1, wanted.seconds)[2] - bare))
     for name, rates in best.items():
         tell("serve", side=name, unit="requests/s at p99 <= 250 ms", **spread(rates).to_json())
-    ours, naive = (best[side.name] for side in sides)
-    if all(naive):
-        ratios = spread([a / b for a, b in zip(ours, naive, strict=True)])
-        tell("serve", measure="times the requests/s", engine=engine, **ratios.to_json())
+    ours, *rivals = (best[side.name] for side in sides)
+    for side, rates in zip(sides[1:], rivals, strict=True):
+        if all(rates):
+            ratios = spread([a / b for a, b in zip(ours, rates, strict=True)])
+            measure = "times the requests/s"
+            tell("serve", measure=measure, of=side.name, engine=engine, **ratios.to_json())
     tell("serve", measure="added at one client, p50", unit="ms", **spread(added).to_json())
 
 
@@ -122,7 +129,12 @@ def _load(side: Side, texts: list[str], clients: int, seconds: float) -> tuple[f
     command = [sys.executable, str(ROOT / "benchmarks" / "load.py"), str(side.port), side.path]
     command += [side.field, str(clients), str(seconds)]
     made = subprocess.run(
-        command, input="\n".join(texts), capture_output=True, text=True, check=True
+        command,
+        input="\n".join(texts),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=seconds + LONGEST_ANSWER_SECONDS,
     )
     found = json.loads(made.stdout)
     values = found["latencies"]
@@ -142,11 +154,22 @@ def _ours(bundle: Path) -> Iterator[Side]:
             yield side
 
 
+def _rivals(bundle: Path, stack: contextlib.ExitStack) -> list[Side]:
+    """Return those that are installed, each of them up."""
+    made = []
+    for library, module in RIVALS.items():
+        if find_spec(library) is None:
+            tell("serve", side=library, measure="not installed: left out")
+            continue
+        name = f"{named(library)} before pipeline of {named('transformers')}"
+        made.append(stack.enter_context(_rival(bundle, name, module)))
+    return made
+
+
 @contextlib.contextmanager
-def _naive(bundle: Path) -> Iterator[Side]:
+def _rival(bundle: Path, name: str, module: str) -> Iterator[Side]:
     port = free_port()
-    command = [sys.executable, "-m", "rivals.naive_service", str(bundle / "model"), str(port)]
-    name = f"{named('fastapi')} before pipeline of {named('transformers')}"
+    command = [sys.executable, "-m", f"rivals.{module}", str(bundle / "model"), str(port)]
     paths = [str(ROOT / "benchmarks"), os.environ.get("PYTHONPATH", "")]
     with running(command, {"PYTHONPATH": os.pathsep.join(filter(None, paths))}):
         side = Side(name, port, "/predict", "text")
@@ -156,25 +179,29 @@ def _naive(bundle: Path) -> Iterator[Side]:
 
 @contextlib.contextmanager
 def running(command: list[str], more: dict[str, str]) -> Iterator[subprocess.Popen]:
-    """Give a process that is ended at the end."""
+    """Give a process that is ended at the end, with all that it started."""
     environment = {**os.environ, **more}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         yield process
     finally:
         process.terminate()
         try:
-            process.wait(30)
+            process.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _wait(side: Side) -> None:
     """Wait until a service answers."""
     until = time.monotonic() + STARTING_SECONDS
     while time.monotonic() < until:
-        with contextlib.suppress(subprocess.CalledProcessError):
+        with contextlib.suppress(subprocess.CalledProcessError, subprocess.TimeoutExpired):
             _load(side, ["ready?"], 1, 0.1)
             return
         time.sleep(0.5)

@@ -18,6 +18,31 @@ def test_batches_hold_each_window_once_within_the_token_budget(lengths, budget, 
         assert len(batch) == 1 or lengths[batch].max() * len(batch) <= budget
 
 
+@given(LENGTHS.filter(len), st.integers(0, 100))
+def test_batches_end_where_one_more_is_cheaper_than_padding(lengths, start):
+    batches = plan_batches(lengths, batch_tokens=10**9, start_tokens=start)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    assert sum(start + lengths[batch].max() * len(batch) for batch in batches) == least_cost(
+        sorted(lengths.tolist()), start
+    )
+
+
+def least_cost(rising: list[int], start: int) -> int:
+    """Return the least sum of padded tokens and starts, whatever the parts."""
+    least = [0]
+    for end, longest in enumerate(rising, start=1):
+        least.append(min(least[k] + start + longest * (end - k) for k in range(end)))
+    return least[-1]
+
+
+@given(LENGTHS, st.integers(16, 512), st.integers(0, 100))
+def test_batches_that_spare_padding_keep_the_token_budget(lengths, budget, start):
+    batches = plan_batches(lengths, batch_tokens=budget, start_tokens=start)
+    assert sorted(np.concatenate([[], *batches]).tolist()) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or lengths[batch].max() * len(batch) <= budget
+
+
 @given(LENGTHS, st.integers(0, 9))
 def test_batches_are_the_same_for_the_same_seed(lengths, seed):
     first, second = (plan_batches(lengths, batch_tokens=128, seed=(seed, 1)) for _ in range(2))

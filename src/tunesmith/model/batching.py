@@ -49,6 +49,7 @@ def plan_batches(
     batch_tokens: int,
     seed: tuple[int, ...] | None = None,
     counts: np.ndarray | None = None,
+    start_tokens: int | None = None,
 ) -> list[np.ndarray]:
     """Return batches of window indices, each of at most `batch_tokens` tokens, padding included.
 
@@ -66,11 +67,12 @@ def plan_batches(
         noise = random.random(len(lengths))
         order = np.argsort(-(lengths * (1 + LENGTH_JITTER * noise) + 2 * noise), kind="stable")
     sizes = np.ones(len(lengths), dtype=np.int64) if counts is None else counts
+    cuts = set() if start_tokens is None else _cuts(lengths[order], sizes[order], start_tokens)
     batches: list[np.ndarray] = []
     start, longest, size = 0, 0, 0
     for end, index in enumerate(order):
         widened, own = max(longest, int(lengths[index])), int(sizes[index])
-        if end > start and widened * (size + own) > batch_tokens:
+        if end > start and (end in cuts or widened * (size + own) > batch_tokens):
             batches.append(order[start:end])
             start, widened, size = end, int(lengths[index]), 0
         longest, size = widened, size + own
@@ -78,6 +80,28 @@ def plan_batches(
     if seed is not None:
         random.shuffle(batches)
     return batches
+
+
+def _cuts(lengths: np.ndarray, sizes: np.ndarray, start_tokens: int) -> set[int]:
+    """Return where parts of falling `lengths` begin so that padded tokens and starts sum to least.
+
+    By dynamic programming over the lengths that differ: the best parts up to a length are those up
+    to where the last of them begins, and that one.
+    """
+    places = np.flatnonzero(np.diff(lengths, prepend=-1))
+    before = np.concatenate([[0], np.cumsum(sizes)])[[*places, len(lengths)]]
+    costs = np.zeros(len(places) + 1)
+    begins = np.zeros(len(places) + 1, dtype=np.int64)
+    for end in range(1, len(places) + 1):
+        padded = (before[end] - before[:end]) * lengths[places[:end]]
+        ways = costs[:end] + start_tokens + padded
+        begins[end] = ways.argmin()
+        costs[end] = ways[begins[end]]
+    cuts, end = set(), len(places)
+    while end:
+        end = int(begins[end])
+        cuts.add(int(places[end]))
+    return cuts
 
 
 def split_lengths(lengths: np.ndarray) -> list[np.ndarray]:

@@ -34,6 +34,9 @@ BATCH_TOKENS = 512
 """On a processor: few, so that a layer's activations stay in its cache (in ONNX, 4,096 take a third
 more time a token) and memory stays flat (blocks of many sizes tear holes into the heap)."""
 GPU_BATCH_TOKENS = 4096
+START_TOKENS = {"onnx": 48, "fp32": 48, "bf16": 128}
+"""What beginning a batch costs on a processor, in tokens of it, by what computes: 6 ms to 130 us in
+fp32, 5 ms to 44 us in bf16 (MiniLM on two cores; wider models take less)."""
 CHUNK_ROWS = 1024
 CHUNK_CHARACTERS = 1_000_000
 
@@ -205,8 +208,10 @@ def _run(
     lengths = np.array([len(window.ids) for window in windows], dtype=np.int64)
     on_processor = engine.device is None or engine.device.type == "cpu"
     budget = BATCH_TOKENS if on_processor else GPU_BATCH_TOKENS
+    kind = "onnx" if isinstance(engine.model, OnnxModel) else engine.precision
+    start = START_TOKENS.get(kind) if on_processor else None
     with _computing(engine, output) as compute:
-        for indices in plan_batches(lengths, batch_tokens=budget):
+        for indices in plan_batches(lengths, batch_tokens=budget, start_tokens=start):
             chosen = [windows[index] for index in indices]
             yield chosen, compute(collate_arrays(chosen, pad_id=engine.tokenizer.pad_token_id))
 

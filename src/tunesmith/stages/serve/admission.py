@@ -16,6 +16,10 @@ from tunesmith.stages.serve.keys import ANYBODY, Caller, is_refused_key, require
 from tunesmith.stages.serve.problems import Refusal, json_bytes
 from tunesmith.stages.serve.service import Service
 
+DROPPED_TIMES = 4
+"""How far beyond the bound a body is read on, and dropped: who is still sending when the connection
+is closed does not hear why."""
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -63,24 +67,31 @@ async def read_body(service: Service, request: Request) -> bytes:
             hint=f"Content-Type: {JSON}",
         )
     most = service.settings.limits.body_bytes
+    heard = DROPPED_TIMES * most
     length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > most:
+    if length.isdigit() and int(length) > heard:
         raise _too_large(most)
     parts, size = [], 0
     try:
         async with asyncio.timeout(service.settings.limits.read_ms / 1000):
             async for part in request.stream():
                 size += len(part)
-                if size > most:
-                    raise _too_large(most)
-                parts.append(part)
+                if size > heard:
+                    break
+                if size <= most:
+                    parts.append(part)
+                else:
+                    parts.clear()
     except TimeoutError:
-        raise Refusal(
-            HTTPStatus.REQUEST_TIMEOUT,
-            f"a body must be sent within {service.settings.limits.read_ms / 1000:g} seconds",
-            hint="send it faster, or in parts",
-            headers={"connection": "close"},
-        ) from None
+        if size <= most:
+            raise Refusal(
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"a body must be sent within {service.settings.limits.read_ms / 1000:g} seconds",
+                hint="send it faster, or in parts",
+                headers={"connection": "close"},
+            ) from None
+    if size > most:
+        raise _too_large(most)
     return b"".join(parts)
 
 

@@ -123,7 +123,8 @@ class Passage:
             message["headers"] = [*message["headers"], own, *SECURITY_HEADERS]
             if self.scope.get("scheme") == "https":
                 message["headers"].append(TLS_HEADER)
-        await asyncio.wait_for(self._send(message), self.service.settings.limits.read_ms / 1000)
+        async with asyncio.timeout(self.service.settings.limits.read_ms / 1000):
+            await self._send(message)
 
     async def refuse(self, refusal: Refusal) -> None:
         """Send a refusal, where no answer has begun."""
