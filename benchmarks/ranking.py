@@ -4,7 +4,7 @@ Usage: TUNESMITH_DATA=â€¦ python benchmarks/ranking.py OUT [--tasks banking77 â€
 [--tune-only]
 
 Ten backbones (MiniLM, its first one to five layers, its shape with random weights, three pretrained
-here) are tuned on the same rows of each task by the default method, and read on test rows. True
+here) are tuned on the same rows of each task by the default recipe, and read on test rows. True
 scores are kept in OUT and not made twice, so a run that was stopped goes on; where a task has not
 all of them it is ranked on those it has. Seconds are those of the processor, since machines are
 shared. The way of ranking was chosen on the tasks of `DESIGN`; means leave them out.
@@ -66,7 +66,7 @@ def _tune_once(out: Path, which: tuple[str, str, int], data: Path, model: str) -
         model=model,
         method="full",
         seed=seed,
-        training={"threads": 1, "epochs": CASES[task].epochs},
+        training={"threads": 1},
         out=out / "run",
         overwrite=True,
         session=Session(workspace=Workspace(out / "home")),
