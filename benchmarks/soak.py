@@ -25,7 +25,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ ROWS = 8
 """Rows of a request where answers are looked at for being mixed."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Service:
     """A service that runs: its process, port, log and workspace."""
 
@@ -60,11 +60,23 @@ class Service:
     port: int
     log: Path
     home: Path
+    heard: list[dict[str, Any]] = field(default_factory=list)
+    heard_bytes: int = 0
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """Return the lines of the log that tell of an event."""
-        lines = self.log.read_text("utf-8").splitlines() if self.log.exists() else []
-        return [line for line in map(json.loads, lines) if line["event"] == name]
+        """Return the lines of the log that tell of an event, requests left out.
+
+        Of the log, which ten minutes make long, only what is new is read.
+        """
+        if self.log.exists():
+            with self.log.open("rb") as stream:
+                stream.seek(self.heard_bytes)
+                lines = stream.read().splitlines(keepends=True)
+            whole = [line for line in lines if line.endswith(b"\n")]
+            self.heard_bytes += sum(map(len, whole))
+            told = map(json.loads, (line for line in whole if b'"event": "request"' not in line))
+            self.heard += told
+        return [line for line in self.heard if line["event"] == name]
 
     def point(self, bundle: Path) -> None:
         """Let `@production` stand for a bundle."""
