@@ -31,15 +31,19 @@ def peak():
         ("a.csv", ("text,label\n", "a line of text,x\n", ""), 200_000),
         ("a.jsonl", ("", f'{{"text": "{LONG}"}}\n', ""), 20_000),
         ("a.json", ("[", f'{{"text": "{LONG}"}},', '{"text": "z"}]'), 20_000),
+        ("a.json#b", ('{"x": [', f'["{LONG}", "y"],', '["z", "y"]], "b": [["a", "b"]]}'), 20_000),
+        ("a.json#x", ('{"x": [', f'["{LONG}", "y"],', '["z", "y"]], "b": [["a", "b"]]}'), 20_000),
+        ("a.json#b", ('{"x": "', f"{LONG}\\n", '", "b": [["a", "b"]]}'), 20_000),
         ("a.conll", ("", f"{LONG}\tO\n" * 5 + "\n", ""), 4_000),
     ],
 )
 def test_file_larger_than_the_bound_is_read_in_bounded_memory(write, peak, name, parts, count):
     head, row, tail = parts
-    path = write(name, head + row * (count - bool(tail)) + tail)
+    file, mark, key = name.partition("#")
+    path = write(file, head + row * (count - bool(tail)) + tail)
     assert path.stat().st_size > PEAK_BYTES
     tracemalloc.reset_peak()
-    assert sum(1 for _ in read_rows(path)) == count
+    assert sum(1 for _ in read_rows(f"{path}{mark}{key}")) == (1 if key == "b" else count)
     assert peak() < PEAK_BYTES
 
 

@@ -88,7 +88,7 @@ def refused(root: Path, operation: str = "fit", *, hub: bool = False, **spec: An
 
 def test_paths_inside_may_be_asked_for(root):
     assert ask(root).data == "rows.csv"
-    for data in (str(root / "rows.csv"), "./rows.csv", "inner.csv", "not-there.csv"):
+    for data in (str(root / "rows.csv"), "./rows.csv", "inner.csv", "not-there.csv", "inner.csv#a"):
         assert ask(root, data=data).data == data
     assert ask(root, model="minilm").model.name == "minilm"
     assert ask(root, out="runs/new").out == "runs/new"
@@ -100,6 +100,7 @@ def test_paths_inside_may_be_asked_for(root):
         *("/etc/passwd", "../secret/rows.csv", "split/../../secret/rows.csv", "split/../rows.csv"),
         *("link.csv", "linked", "linked/rows.csv", "linked/new.csv", "split", "~/rows.csv"),
         *("pipe.csv", "-", ".", "../root-2/rows.csv"),
+        *("link.csv#train", "pipe.csv#a#b", "../secret/rows.csv#a", "linked/rows.csv#a", "..#a"),
     ],
 )
 def test_paths_outside_are_refused_and_so_are_links_that_lead_there(root, data):

@@ -55,7 +55,7 @@ class OtherTask(Part):
     """A task that is learned beside the main one, on the same encoder with a head of its own."""
 
     data: RowsText
-    """Rows to learn from: a file, a folder holding train/valid/test, or `hub:NAME`."""
+    """Rows to learn from: a file, a folder or JSON file holding train/valid/test, or `hub:NAME`."""
 
     task: TaskKind
     """What is to be learned of these rows."""

@@ -60,7 +60,7 @@ class RowsSpec(Spec):
     """The labelled rows an operation reads, and the model that is to read them."""
 
     data: RowsText = Field(json_schema_extra={"positional": True})
-    """Rows to learn from: a file, a folder holding train/valid/test, or `hub:NAME`."""
+    """Rows to learn from: a file, a folder or JSON file holding train/valid/test, or `hub:NAME`."""
 
     task: TaskKind
     """What is to be learned."""

@@ -49,6 +49,16 @@ def read_path(value: Any) -> Any:
     return str(value) if isinstance(value, PurePath) else value
 
 
+def paths_in(text: str) -> list[str]:
+    """Return each path that a text may name: all of it, or what stands before a `#`, longest first.
+
+    >>> paths_in("rows#1/data.json#test")
+    ['rows#1/data.json#test', 'rows#1/data.json', 'rows']
+    """
+    ends = [at for at, character in enumerate(text) if character == "#" and at]
+    return [text, *(text[:at] for at in reversed(ends))]
+
+
 PathText = Annotated[str, BeforeValidator(read_path), Location()]
 OptionalPathText = Annotated[str | None, BeforeValidator(read_path), Location()]
 RowsText = Annotated[str, BeforeValidator(read_path), Location("rows")]

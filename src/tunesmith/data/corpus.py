@@ -23,7 +23,7 @@ from tunesmith.data.encodings import binary_content, guess_encoding, wrong_encod
 from tunesmith.data.formats import scan_rows
 from tunesmith.data.formats.kinds import ENDINGS, Kind, ending_of, kind_of_file
 from tunesmith.data.rows import BadRow, ProblemLog, RawRow
-from tunesmith.data.sources import find_file, open_stream, peek
+from tunesmith.data.sources import KeyedList, find_source, open_stream, peek
 
 TEXT_ENDINGS = (".txt", ".text", ".md")
 ROW_KINDS: tuple[Kind, ...] = ("jsonl", "json", "csv", "tsv", "parquet")
@@ -91,14 +91,15 @@ class CorpusLog:
         )
 
 
-def find_corpus_files(source: str, log: CorpusLog) -> list[Path]:
-    """Return the files of a corpus: a file, or all text and row files below a folder, by name.
+def find_corpus_files(source: str, log: CorpusLog) -> Sequence[Path | KeyedList]:
+    """Return the files of a corpus: one, or a list in it, or all of text and rows below a folder.
 
-    Raises `NotFoundError` where nothing is there and `DataError` where a folder holds none.
+    Those of a folder come by name. Raises `NotFoundError` where nothing is there and `DataError`
+    where a folder holds none.
     """
     path = Path(source)
     if not path.is_dir():
-        return [find_file(source)]
+        return [find_source(source)]
     below = [each for each in sorted(path.rglob("*")) if each.is_file()]
     visible = [each for each in below if not each.relative_to(path).as_posix().startswith(".")]
     files = [each for each in visible if _is_corpus_file(each)]
@@ -113,7 +114,7 @@ def find_corpus_files(source: str, log: CorpusLog) -> list[Path]:
 
 
 def read_passages(
-    files: Sequence[Path], log: CorpusLog, *, column: str = "text"
+    files: Sequence[Path | KeyedList], log: CorpusLog, *, column: str = "text"
 ) -> Iterator[Passage]:
     """Yield the passages of all files in turn; rows give the text of `column`.
 
@@ -121,7 +122,7 @@ def read_passages(
     """
     document = 0
     for path in files:
-        if _row_kind(path) is None:
+        if not isinstance(path, KeyedList) and _row_kind(path) is None:
             for text in _paragraphs(_read_lines(path, log)):
                 yield Passage(text, document, is_row=False)
             document += 1
@@ -144,8 +145,8 @@ def _row_kind(path: Path) -> Kind | None:
     return kind_of_file(path)
 
 
-def _row_texts(path: Path, log: CorpusLog, column: str) -> Iterator[str]:
-    scan = scan_rows(path, kind=_row_kind(path))
+def _row_texts(path: Path | KeyedList, log: CorpusLog, column: str) -> Iterator[str]:
+    scan = scan_rows(path, kind=None if isinstance(path, KeyedList) else _row_kind(path))
     for item in scan.items:
         if isinstance(item, BadRow):
             log.add(item)
@@ -157,14 +158,14 @@ def _row_texts(path: Path, log: CorpusLog, column: str) -> Iterator[str]:
         if text is None:
             continue
         if not isinstance(text, str):
-            place = f"{path}:{item.line}"
+            place = f"{scan.name}:{item.line}"
             log.lines -= 1
             log.add(BadRow(Problem(f"`{column}` must be a text", type(text).__name__, place)))
         elif text := text.strip():
             yield text
 
 
-def _without_column(path: Path, row: RawRow, column: str) -> DataError:
+def _without_column(path: Path | KeyedList, row: RawRow, column: str) -> DataError:
     names = list(row.values)
     guess = guess_column("text", names) or "NAME"
     return DataError(

@@ -15,7 +15,7 @@ from tunesmith.core.examples import Example, Place
 from tunesmith.data.columns import suggest_columns
 from tunesmith.data.formats import Scan, scan_rows
 from tunesmith.data.rows import BadRow, ProblemLog, RawRow, show_line
-from tunesmith.data.sources import Source
+from tunesmith.data.sources import KeyedList, Source
 from tunesmith.data.spool import keep_examples
 from tunesmith.tasks.task import Task
 
@@ -25,7 +25,7 @@ ROLE_NAMED = ("text", "conll")
 
 
 def stream_examples(
-    source: Source, task: Task, *, require_gold: bool, kind: str | None = None
+    source: Source | KeyedList, task: Task, *, require_gold: bool, kind: str | None = None
 ) -> Iterator[Example]:
     """Yield the examples of `source` one by one, in constant memory.
 
@@ -41,7 +41,7 @@ def stream_examples(
 
 
 def read_examples(
-    source: Source, task: Task, *, require_gold: bool = True, kind: str | None = None
+    source: Source | KeyedList, task: Task, *, require_gold: bool = True, kind: str | None = None
 ) -> Sequence[Example]:
     """Return the examples of `source` in file order, or raise a `DataError` with every problem.
 

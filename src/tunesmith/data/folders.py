@@ -1,20 +1,23 @@
-"""Which files of a folder are its train, valid and test data."""
+"""Which files of a folder, or lists of a JSON file, are its train, valid and test data.
+
+Of a data argument this decides whether it is one file of rows or holds splits.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tunesmith.core.errors import DataError, NotFoundError, Problem
+from tunesmith.data.formats.json_lists import find_lists, list_argument, told_keys
 from tunesmith.data.formats.kinds import ENDINGS, SNIFFED_ENDINGS, ending_of
+from tunesmith.data.sources import KeyedList
+from tunesmith.data.split_names import SPLIT_NAMES
 
-SPLIT_NAMES = {
-    "train": ("train",),
-    "valid": ("valid", "validation", "dev", "val"),
-    "test": ("test",),
-}
 DATA_ENDINGS = (*ENDINGS, *SNIFFED_ENDINGS)
 
 _NAME = re.compile(r"(?P<stem>[a-z]+)(?:-(?P<shard>\d+)-of-(?P<total>\d+))?(?P<ending>\..+)")
@@ -27,6 +30,40 @@ class _File:
     ending: str
     shard: int
     total: int
+
+
+def find_splits(data: str | os.PathLike[str]) -> Mapping[str, Sequence[Path | KeyedList]] | None:
+    """Return the sources of each split, or None where `data` is one file of rows.
+
+    Splits are held by a folder (`find_split_files`) and by a JSON file that is an object with a
+    list for train, named as files are; its other keys are left alone. Raises `DataError` where two
+    keys claim one split.
+    """
+    path = Path(data)
+    if path.is_dir():
+        return find_split_files(path)
+    if ENDINGS.get(ending_of(path)) != "json" or not path.is_file():
+        return None
+    keys = find_lists(path)
+    claims = {
+        split: [key for key in keys if key.lower() in names] for split, names in SPLIT_NAMES.items()
+    }
+    if not claims["train"]:
+        return None
+    problems = [
+        Problem(f"one list must be the {split} data", told_keys(claimed), str(path))
+        for split, claimed in claims.items()
+        if len(claimed) > 1
+    ]
+    if problems:
+        raise DataError(problems, hint=list_argument(str(path), claims["train"][0]))
+    return {split: [KeyedList(path, claimed[0])] for split, claimed in claims.items() if claimed}
+
+
+def find_sources(data: str) -> list[str | Path | KeyedList]:
+    """Return the sources of all splits, or `data` alone where it is one file of rows."""
+    splits = find_splits(data)
+    return [data] if splits is None else [own for each in splits.values() for own in each]
 
 
 def find_split_files(folder: Path) -> dict[str, list[Path]]:

@@ -1,4 +1,4 @@
-"""Opening what rows are read from: a path, `-` for standard input, or an open stream.
+"""Opening what rows are read from: a path, a list in a file, `-` for standard input, or a stream.
 
 Compression is undone here; encodings and formats are not known.
 """
@@ -12,16 +12,30 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, BinaryIO, TypeAlias, cast
 
 from tunesmith.core.errors import DataError, NotFoundError, Problem, SpecError
+from tunesmith.core.locations import paths_in
 
 Source: TypeAlias = str | os.PathLike[str] | IO[bytes] | IO[str]
 
 STDIN = "-"
 GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedList:
+    """The list under one key of a JSON file that is an object of lists, written `PATH#KEY`."""
+
+    path: Path
+    key: str
+
+    def __str__(self) -> str:
+        """Return the list as a data argument names it."""
+        return f"{self.path}#{self.key}"
 
 
 def is_path(source: Source) -> bool:
@@ -60,6 +74,28 @@ def find_file(source: str | os.PathLike[str]) -> Path:
             hint=f"chmod u+r {shlex.quote(str(path))}",
         )
     return path
+
+
+def find_source(source: str | os.PathLike[str]) -> Path | KeyedList:
+    """Return the file that `source` names, or the list in one that `PATH#KEY` does.
+
+    A file of the whole name comes first. Raises what `find_file` does.
+    """
+    text = os.fspath(source)
+    path = next((path for path in paths_in(text) if os.path.exists(path)), text)
+    if path == text or os.path.isdir(path):
+        return find_file(text)
+    return KeyedList(find_file(path), text[len(path) + 1 :])
+
+
+def file_of(found: Path | KeyedList) -> Path:
+    """Return the file that rows stand in."""
+    return found.path if isinstance(found, KeyedList) else found
+
+
+def is_there(source: str) -> bool:
+    """Tell whether a data argument names what exists: a file, a folder, or a file with a key."""
+    return any(map(os.path.exists, paths_in(source)))
 
 
 @contextmanager
@@ -115,5 +151,7 @@ def _nearest(path: Path) -> str:
         missing = missing.parent
     folder = missing.parent
     names = os.listdir(folder) if folder.is_dir() and os.access(folder, os.R_OK) else []
-    near = get_close_matches(missing.name, names, n=1, cutoff=0.6)
-    return shlex.quote(str(folder / near[0])) if near else f"ls {shlex.quote(str(folder))}"
+    name, mark, key = missing.name.partition("#")
+    if near := get_close_matches(name, names, n=1, cutoff=0.6):
+        return shlex.quote(f"{folder / near[0]}{mark}{key}")
+    return f"ls {shlex.quote(str(folder))}"

@@ -10,7 +10,6 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from tunesmith.core.errors import DataError, Problem, SpecError
 from tunesmith.core.examples import Example
 from tunesmith.data.examples import collect_examples
 from tunesmith.data.fingerprints import DIGEST, stable_hash
-from tunesmith.data.folders import find_split_files
+from tunesmith.data.folders import find_splits
 from tunesmith.data.formats import Scan, scan_rows
 from tunesmith.data.histories import hold_out_last, place_histories
 from tunesmith.data.hub import is_hub, scan_hub
@@ -53,7 +52,7 @@ def load_splits(  # noqa: PLR0913  (the two ratios and two files are one user's 
     test_ratio: float = 0.0,
     seed: int = 0,
 ) -> Splits:
-    """Return the splits of a file, of a folder holding train/valid/test, or of `hub:NAME[:CONFIG]`.
+    """Return the splits of a file, a folder or JSON file that holds some, or `hub:NAME[:CONFIG]`.
 
     A file given as `valid` or `test` takes the place of the folder's. What is in neither is split
     off train: `valid_ratio` and `test_ratio` of all rows there, or of events the last of each user
@@ -230,8 +229,8 @@ def _check_ratios(valid_ratio: float, test_ratio: float) -> None:
 def _scan_splits(data: PathLike) -> dict[str, list[Scan]]:
     if is_hub(data):
         return scan_hub(str(data))
-    if Path(data).is_dir():
-        found = find_split_files(Path(data))
+    found = find_splits(data)
+    if found is not None:
         return {split: [scan_rows(path) for path in paths] for split, paths in found.items()}
     return {"train": [scan_rows(data)]}
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tunesmith.core.errors import NotFoundError, Problem, ResourceError, SpecError
+from tunesmith.core.locations import paths_in
 
 STDOUT = "-"
 ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"}
@@ -141,7 +142,8 @@ def _check_target(path: Path, *, overwrite: bool, inputs: Iterable[str | os.Path
         problem = Problem(f"the folder `{path.parent}` must exist", "no such folder")
         raise NotFoundError(problem, hint=f"mkdir -p {shlex.quote(str(path.parent))}")
     if os.path.isfile(path):
-        if any(os.path.exists(other) and path.samefile(other) for other in inputs):
+        read = [name for own in inputs for name in paths_in(os.fspath(own))]
+        if any(os.path.exists(name) and path.samefile(name) for name in read):
             other = path.with_name(f"{path.stem}.out{path.suffix}")
             raise SpecError(
                 Problem("the output must be another file than the input", f"`{path}` for both"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ from tunesmith.core.errors import SpecError
 from tunesmith.core.events import Said
 from tunesmith.core.examples import Example
 from tunesmith.data.fingerprints import fingerprint_examples
+from tunesmith.data.sources import is_there
 from tunesmith.measure.intervals import paired_bootstrap
 from tunesmith.operations.bookkeeping import require_operands
 from tunesmith.operations.evaluate import seen_notes
@@ -177,7 +177,7 @@ def _pair(
     if kept := _kept_answers(both):
         return kept
     name = str(measured[0]["name"])
-    if not name.startswith("hub:") and not os.path.exists(name):
+    if not name.startswith("hub:") and not is_there(name):
         raise SpecError(
             f"the rows that both were measured on must be there; `{name}` is not", hint=use
         )

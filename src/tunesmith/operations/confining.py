@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import NotFoundError, Problem, SpecError, TunesmithError
-from tunesmith.core.locations import Located, Location, find_locations, find_overrides
+from tunesmith.core.locations import Located, Location, find_locations, find_overrides, paths_in
 from tunesmith.core.spec import Spec, build_spec, set_path
 
 if TYPE_CHECKING:
@@ -163,11 +163,17 @@ def _looks_like_path(name: str) -> bool:
 
 
 def _problem_of_path(located: Located, text: str, bounds: Bounds) -> Problem | None:
+    names = paths_in(text)
     try:
-        is_plain = not text.startswith("~") and ".." not in PurePath(text).parts
-        if not is_plain or not bounds.hold(text):
+        is_plain = not text.startswith("~") and not any(
+            ".." in PurePath(own).parts for own in names
+        )
+        if not is_plain or not all(map(bounds.hold, names)):
             return _refused(located, INSIDE)
-        return _problem_within(located, (bounds.roots[0] / text).resolve(), bounds)
+        whole, *files = [(bounds.roots[0] / own).resolve() for own in names]
+        looked_at = [whole, *(path for path in files if not path.is_dir())]
+        found = (_problem_within(located, path, bounds) for path in looked_at)
+        return next(filter(None, found), None)
     except (OSError, RuntimeError, ValueError):
         return _refused(located, INSIDE)
 

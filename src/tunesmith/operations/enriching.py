@@ -16,7 +16,7 @@ from tunesmith.core.examples import Example
 from tunesmith.core.methods import LOOPED
 from tunesmith.core.self_training import SelfTrainingRecipe
 from tunesmith.data.examples import read_examples
-from tunesmith.data.sources import find_file
+from tunesmith.data.sources import file_of, find_file, find_source
 from tunesmith.data.splits import Splits
 from tunesmith.data.spool import JoinedExamples, keep_examples
 from tunesmith.model.sources import find_model, hash_file
@@ -86,7 +86,7 @@ def enriching_fingerprints(spec: FitSpec, session: Session) -> dict[str, Any]:
         case BackTranslation(there=there, back=back):
             found["augmentation"] = [_fingerprint(path, session) for path in (there, back)]
     if spec.self_training is not None:
-        found["self_training"] = hash_file(find_file(spec.self_training.data))
+        found["self_training"] = hash_file(file_of(find_source(spec.self_training.data)))
     if spec.distillation is not None:
         teachers = spec.distillation.teacher
         found["distillation"] = [_fingerprint(path, session) for path in teachers]

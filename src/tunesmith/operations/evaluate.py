@@ -27,7 +27,7 @@ class EvaluateSpec(Demands):
     """The bundle's folder, the run's that holds it, or an alias (`@production`)."""
 
     data: RowsText = Field(json_schema_extra={"positional": True})
-    """Labelled rows: a file, a folder whose test split is taken, or `hub:NAME`."""
+    """Labelled rows: a file, a folder or JSON file whose test split is taken, or `hub:NAME`."""
 
     column: Columns
     """`ROLE=NAME`: the column that holds a role; those of the tuning are remembered."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import NotFoundError, TunesmithError
@@ -70,11 +68,13 @@ def _board(entries: Sequence[Measured], *, limit: int) -> dict[str, Any]:
 
 def _results_for(data: str, columns: Mapping[str, str], session: Session) -> list[Measured]:
     """Return every result on these rows: by fingerprint, or by the path they were read from."""
+    from tunesmith.data.sources import is_there
+
     results = session.workspace.results
-    is_there = data.startswith("hub:") or os.path.exists(data)
-    if not is_there and _FINGERPRINT.fullmatch(data):
+    is_known = data.startswith("hub:") or is_there(data)
+    if not is_known and _FINGERPRINT.fullmatch(data):
         return results.find(data_sha256=data)
-    if not is_there:
+    if not is_known:
         raise NotFoundError(
             f"`{data}` must be a data argument, or the beginning of the fingerprint of rows",
             hint="tunesmith runs --operation evaluate",
@@ -87,13 +87,11 @@ def _results_for(data: str, columns: Mapping[str, str], session: Session) -> lis
 def _fingerprints(data: str, columns: Mapping[str, str], tasks: Iterable[str]) -> Iterable[str]:
     """Yield the fingerprints of the rows of `data`, read for each task that was measured here."""
     from tunesmith.data.fingerprints import fingerprint_examples
-    from tunesmith.data.folders import find_split_files
+    from tunesmith.data.folders import find_sources
     from tunesmith.operations.reading import read_for
     from tunesmith.tasks import make_task
 
-    sources = [data]
-    if os.path.isdir(data):
-        sources = [str(file) for files in find_split_files(Path(data)).values() for file in files]
+    sources = find_sources(data)
     for kind in tasks:
         for source in sources:
             with contextlib.suppress(TunesmithError):  # rows of another task

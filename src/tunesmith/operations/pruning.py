@@ -15,7 +15,7 @@ from tunesmith.core.events import Said
 from tunesmith.core.examples import Example, Place
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.core.spec import build_spec
-from tunesmith.data.folders import find_split_files
+from tunesmith.data.folders import find_sources
 from tunesmith.model.framing import Reading
 from tunesmith.model.tokenizers import TOKENIZER_FILE, read_tokenizer
 from tunesmith.model.trimming import (
@@ -167,14 +167,10 @@ def _trim_vocabulary(
 
 
 def _texts(spec: ExportSpec, bundle: Bundle) -> list[str]:
-    """Return every text of the rows given, of all splits where they are a folder."""
-    sources = [str(spec.data)]
-    if Path(sources[0]).is_dir():
-        files = find_split_files(Path(sources[0])).values()
-        sources = [str(path) for split in files for path in split]
+    """Return every text of the rows given, of all splits where they have any."""
     return [
         example.inputs.text
-        for source in sources
+        for source in find_sources(str(spec.data))
         for example in stream_for(bundle.task, source, columns=spec.column, kind="auto")
     ]
 

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from os import PathLike
 
 from tunesmith.core.errors import DataError, NotFoundError, SpecError
 from tunesmith.core.examples import Example
 from tunesmith.data.examples import collect_examples, read_examples, stream_examples
-from tunesmith.data.folders import find_split_files
+from tunesmith.data.folders import find_splits
 from tunesmith.data.formats import scan_rows
 from tunesmith.data.histories import place_histories
 from tunesmith.data.hub import is_hub, scan_hub
+from tunesmith.data.sources import KeyedList
 from tunesmith.tasks import make_task
 from tunesmith.tasks.recommendation import Recommendation
 from tunesmith.tasks.task import Task
 
 
 def read_for(
-    task: Task, data: str, *, columns: Mapping[str, str]
+    task: Task, data: str | PathLike[str] | KeyedList, *, columns: Mapping[str, str]
 ) -> tuple[Task, Sequence[Example]]:
     """Return the task with its columns, and the labelled rows to evaluate on.
 
-    Those are the rows of a file, or the test split of a folder or hub data set. Events are asked
-    about with what the bundle knows of their users, and what comes before them in the file.
+    Those are the rows of a file, or the test split of a folder, JSON file or hub data set. Events
+    are asked about with what the bundle knows of their users, and what comes before them there.
     """
     task = with_columns(task, columns)
     examples = _read_labelled(task, data)
@@ -38,11 +39,11 @@ def read_for(
     return task, examples
 
 
-def _read_labelled(task: Task, data: str) -> Sequence[Example]:
+def _read_labelled(task: Task, data: str | PathLike[str] | KeyedList) -> Sequence[Example]:
     if is_hub(data):
-        scans = scan_hub(data).get("test")
-    elif Path(data).is_dir():
-        scans = [scan_rows(path) for path in find_split_files(Path(data)).get("test", [])]
+        scans = scan_hub(str(data)).get("test")
+    elif not isinstance(data, KeyedList) and (splits := find_splits(data)) is not None:
+        scans = [scan_rows(source) for source in splits.get("test", ())]
     else:
         return read_examples(data, task)
     if not scans:
@@ -51,7 +52,7 @@ def _read_labelled(task: Task, data: str) -> Sequence[Example]:
 
 
 def stream_for(
-    task: Task, source: str, *, columns: Mapping[str, str], kind: str
+    task: Task, source: str | PathLike[str] | KeyedList, *, columns: Mapping[str, str], kind: str
 ) -> Iterator[Example]:
     """Yield the rows of a file, or of standard input (`-`), with or without gold answers.
 

@@ -11,15 +11,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 
-from tunesmith.core.errors import Problem
+from tunesmith.core.errors import Problem, SpecError
 from tunesmith.data.formats.conll import scan_conll
 from tunesmith.data.formats.delimited import scan_delimited
-from tunesmith.data.formats.json_rows import scan_json_lines, scan_json_list
+from tunesmith.data.formats.json_rows import scan_json_lines, scan_json_list, scan_json_member
 from tunesmith.data.formats.kinds import KINDS, Kind, check_kind, kind_of_file, kind_of_line
 from tunesmith.data.formats.parquet import scan_parquet
 from tunesmith.data.lines import Line, read_lines, read_pieces
 from tunesmith.data.rows import BadRow, ProblemLog, RawRow, shell_path
-from tunesmith.data.sources import Source, find_file, is_path, open_stream, source_name
+from tunesmith.data.sources import (
+    KeyedList,
+    Source,
+    find_source,
+    is_path,
+    open_stream,
+    source_name,
+)
 
 __all__ = ["KINDS", "Kind", "Scan", "read_rows", "scan_rows"]
 
@@ -37,17 +44,22 @@ class Scan:
     items: Iterator[RawRow | BadRow]
 
 
-def scan_rows(source: Source, *, kind: str | None = None) -> Scan:
-    """Return the rows of a path, of `-` (standard input) or of an open stream.
+def scan_rows(source: Source | KeyedList, *, kind: str | None = None) -> Scan:
+    """Return the rows of a path, of a list in a file (`PATH#KEY`), of `-` or of an open stream.
 
     The format is `kind`, or told by the name of a file and by the first line of a stream. Files are
-    opened when the first row is asked for. Raises `NotFoundError` and `SpecError` at once.
+    opened when the first row is asked for. Places name the file, without a key. Raises
+    `NotFoundError` and `SpecError` at once.
     """
+    if isinstance(source, KeyedList):
+        return _scan_list(source, kind)
     name = source_name(source)
     if is_path(source):
-        path = find_file(source)  # type: ignore[arg-type]
-        if not kind and path.is_file():  # a pipe could not be looked into twice
-            kind = kind_of_file(path)
+        found = find_source(source)  # type: ignore[arg-type]
+        if isinstance(found, KeyedList):
+            return _scan_list(found, kind)
+        if not kind and found.is_file():
+            kind = kind_of_file(found)  # a pipe could not be looked into twice
     if kind:
         known = check_kind(kind)
         return Scan(name, known, _at_least_one(_open_items(source, known, name), name))
@@ -64,7 +76,7 @@ def scan_rows(source: Source, *, kind: str | None = None) -> Scan:
     return Scan(name, known, _at_least_one(items, name))
 
 
-def read_rows(source: Source, *, kind: str | None = None) -> Iterator[RawRow]:
+def read_rows(source: Source | KeyedList, *, kind: str | None = None) -> Iterator[RawRow]:
     """Yield the good rows of `source`, then raise one `DataError` if there were bad ones."""
     log = ProblemLog()
     for item in scan_rows(source, kind=kind).items:
@@ -73,6 +85,20 @@ def read_rows(source: Source, *, kind: str | None = None) -> Iterator[RawRow]:
         else:
             yield item
     log.raise_any()
+
+
+def _scan_list(source: KeyedList, kind: str | None) -> Scan:
+    name = source_name(source.path)
+    if kind not in (None, "json"):
+        must = f"a list under a key must be that of a JSON file: `{source}`"
+        raise SpecError(Problem(must, f"the format {kind}"), hint="leave out the format")
+    return Scan(name, "json", _open_member(source, name))
+
+
+def _open_member(source: KeyedList, name: str) -> Iterator[RawRow | BadRow]:
+    with open_stream(source.path) as stream:
+        pieces = read_pieces(stream, name=name)
+        yield from scan_json_member(pieces, name=name, key=source.key)
 
 
 def _open_items(source: Source, kind: Kind, name: str) -> Iterator[RawRow | BadRow]:

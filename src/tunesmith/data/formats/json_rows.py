@@ -1,7 +1,7 @@
-"""JSON rows: one object a line (JSON Lines), or one list of objects.
+"""JSON rows: one object a line (JSON Lines), one list of objects, or one list of an object of them.
 
 Only what JSON itself allows is read: no NaN, no Infinity, no lone surrogate, and nothing nested
-deeper than 100 levels.
+deeper than 100 levels. Lists and objects that are stepped over are not looked into.
 """
 
 from __future__ import annotations
@@ -9,11 +9,21 @@ from __future__ import annotations
 import json
 import math
 import re
-import shlex
 from collections.abc import Iterator
 from typing import Any
 
 from tunesmith.core.errors import Problem
+from tunesmith.data.formats.json_lists import (
+    MAX_KEYS,
+    list_argument,
+    told_keys,
+    unusable,
+    walk_lists,
+    walk_object,
+    without_key,
+)
+from tunesmith.data.formats.json_window import BLANK, MAX_DEPTH, Window, broken, skip_value
+from tunesmith.data.formats.pairs import PAIR_MUST, pair_row, row_line
 from tunesmith.data.formats.squad import articles_start, question_rows
 from tunesmith.data.lines import Line
 from tunesmith.data.rows import (
@@ -26,11 +36,9 @@ from tunesmith.data.rows import (
     too_long,
 )
 
-MAX_DEPTH = 100
 MAX_DIGITS = 300
-BLANK = " \t\r\n"
+OBJECT_MUST = "a row must be one JSON object"
 
-_BLANKS = re.compile(f"[{BLANK}]*")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -53,129 +61,146 @@ def scan_json_list(pieces: Iterator[str | BadRow], *, name: str) -> Iterator[Raw
 
     In a file like SQuAD's the list is that of its articles, and yields one row a question.
     """
-    window = _Window(pieces)
+    window = Window(pieces)
     first = window.next_character()
     articles = articles_start(window.text[window.at :]) if first == "{" else None
     if articles is not None:
         window.move(articles)
-        first = "["
+        for item in _list_rows(window, name):
+            if isinstance(item, RawRow):
+                yield from question_rows(item, name=name)
+            else:
+                yield item
+        return  # what follows the articles, such as the version, is of no use to anybody
     if first != "[":
         if first or window.bad:
             yield window.bad or _not_a_list(name, window)
         return
+    yield from _list_rows(window, name)
+    if not window.is_lost and (window.next_character() or window.bad):
+        yield window.bad or broken(window, "nothing must follow the list", name=name)
+
+
+def scan_json_member(
+    pieces: Iterator[str | BadRow], *, name: str, key: str
+) -> Iterator[RawRow | BadRow]:
+    """Yield one row an element of the list that one object has under `key`.
+
+    A row may be a list of two texts there (`pairs`). What else the object has is stepped over.
+    """
+    window = Window(pieces)
+    if window.next_character() != "{":
+        must = f"`{name}` must be one JSON object to have the key `{shorten(key)}`"
+        yield window.bad or broken(window, must, name=name)
+        return
+    lists: list[str] = []
+    is_found = False
+    for member in walk_object(window, name=name):
+        if isinstance(member, BadRow):
+            yield member
+            return
+        if member.is_list and len(lists) < MAX_KEYS:
+            lists.append(member.key)
+        if member.key == key:
+            if member.is_list and not is_found:
+                is_found = True
+                yield from _list_rows(window, name, key=key)
+                if window.is_lost:
+                    return
+                continue
+            yield unusable(member, name=name, is_repeated=is_found)
+            is_found = True
+        if bad := skip_value(window, name=name):
+            yield bad
+            return
+    if not is_found:
+        yield without_key(name, key, lists)
+    elif window.next_character() or window.bad:
+        yield window.bad or broken(window, "nothing must follow the object", name=name)
+
+
+def _list_rows(window: Window, name: str, *, key: str | None = None) -> Iterator[RawRow | BadRow]:
+    """Yield one row an element of the list at which the window stands, up to behind its end.
+
+    The window is lost where the syntax breaks. Of a list under a key, pairs are rows too.
+    """
     window.move(1)
     any_row = False
     while True:
         character = window.next_character()
         if character == "]" and not any_row:
-            must = f"`{name}` must hold at least one row"
+            must = f"`{name if key is None else f'{name}#{key}'}` must hold at least one row"
             yield BadRow(Problem(must, "an empty list", name), f"head -c 200 {shell_path(name)}")
         if character == "]":
             break
         any_row = True
-        item, is_whole = _element(window, name)
-        if articles is not None and isinstance(item, RawRow):
-            yield from question_rows(item, name=name)
-        else:
-            yield item
-        if not is_whole:
+        yield _element(window, name, pairs=key is not None)
+        if window.is_lost:
             return
         character = window.next_character()
         if character == ",":
             window.move(1)
         elif character != "]":
-            yield window.bad or _broken(name, window, "a comma or `]` must follow each object")
+            window.is_lost = True
+            must = "a comma or `]` must follow each object"
+            yield window.bad or broken(window, must, name=name)
             return
     window.move(1)
-    if articles is not None:
-        return  # what follows the articles, such as the version, is of no use to anybody
-    if window.next_character() or window.bad:
-        yield window.bad or _broken(name, window, "nothing must follow the list")
 
 
-class _Window:
-    """The part of a long text that is being parsed; it grows, moves on and counts lines."""
-
-    def __init__(self, pieces: Iterator[str | BadRow]) -> None:
-        self._pieces = pieces
-        self.text = ""
-        self.at = 0
-        self.line = 1
-        self.is_whole = False
-        self.bad: BadRow | None = None
-
-    def next_character(self) -> str:
-        """Return the next character that is not blank, or an empty text at the end."""
-        while True:
-            self.move(_BLANKS.match(self.text, self.at).end() - self.at)  # type: ignore[union-attr]
-            if self.at < len(self.text):
-                return self.text[self.at]
-            if not self.grow():
-                return ""
-
-    def move(self, length: int) -> None:
-        """Step over `length` characters."""
-        self.line += self.text.count("\n", self.at, self.at + length)
-        self.at += length
-
-    def grow(self) -> bool:
-        """At least double what is left to parse; False where the text has ended."""
-        rest = self.text[self.at :]
-        parts, added = [rest], 0
-        while added <= len(rest) and not self.is_whole:
-            piece = next(self._pieces, None)
-            if piece is None or isinstance(piece, BadRow):
-                self.bad = piece
-                self.is_whole = True
-            else:
-                parts.append(piece)
-                added += len(piece)
-        self.text, self.at = "".join(parts), 0
-        return added > 0
-
-
-def _element(window: _Window, name: str) -> tuple[RawRow | BadRow, bool]:
-    """Return the next element, and whether reading can go on behind it."""
+def _element(window: Window, name: str, *, pairs: bool) -> RawRow | BadRow:
+    """Return the next element; the window is lost where reading cannot go on behind it."""
     while True:
         start, line = window.at, window.line
         try:
             value, end = _STRICT.raw_decode(window.text, start)
         except RecursionError as error:
-            return _bad(window.text[start:], error, name=name, line=line), False
+            window.is_lost = True
+            return _bad(window.text[start:], error, name=name, line=line, pairs=pairs)
         except json.JSONDecodeError as error:
             if window.is_whole or _is_certain(error, window.text):
-                bad = window.bad or _bad(window.text[start:], error, name=name, line=line)
-                return bad, False
+                window.is_lost = True
+                text = window.text[start:]
+                return window.bad or _bad(text, error, name=name, line=line, pairs=pairs)
         except ValueError as error:
-            return _step_over(window, error, name)
+            return _step_over(window, error, name, pairs=pairs)
         else:
             if end < len(window.text) or window.is_whole:
                 text = window.text[start:end]
                 window.move(end - start)
-                if len(text) > MAX_ROW_BYTES:
-                    return too_long(name, line), True
-                try:
-                    return RawRow(_checked(value, text), line), True
-                except (ValueError, RecursionError) as error:
-                    return _bad(text, error, name=name, line=line), True
+                return _row(value, text, name=name, line=line, pairs=pairs)
         if len(window.text) - start > MAX_ROW_BYTES:
-            return too_long(name, line), False
+            window.is_lost = True
+            return too_long(name, line)
         window.grow()
 
 
-def _step_over(window: _Window, error: ValueError, name: str) -> tuple[BadRow, bool]:
+def _row(value: Any, text: str, *, name: str, line: int, pairs: bool) -> RawRow | BadRow:
+    """Return what an element holds as a row, or what is wrong with it."""
+    if len(text) > MAX_ROW_BYTES:
+        return too_long(name, line)
+    try:
+        if pairs and isinstance(value, list):
+            return RawRow(_checked(pair_row(value), text), row_line(text, line))
+        return RawRow(_checked(value, text), line)
+    except (ValueError, RecursionError) as error:
+        return _bad(text, error, name=name, line=line, pairs=pairs)
+
+
+def _step_over(window: Window, error: ValueError, name: str, *, pairs: bool) -> BadRow:
     """Report an element that is JSON but for a value we refuse, and find its end."""
-    text, line = "", window.line
+    bad = _bad("", error, name=name, line=window.line, pairs=pairs)
     while True:
         try:
             _, end = _LENIENT.raw_decode(window.text, window.at)
         except (ValueError, RecursionError):
             if window.is_whole or len(window.text) - window.at > MAX_ROW_BYTES:
-                return _bad(text, error, name=name, line=line), False
+                window.is_lost = True
+                return bad
             window.grow()
         else:
             window.move(end - window.at)
-            return _bad(text, error, name=name, line=line), True
+            return bad
 
 
 def _is_certain(error: json.JSONDecodeError, text: str) -> bool:
@@ -209,34 +234,33 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _bad(text: str, error: Exception, *, name: str, line: int) -> BadRow:
+def _bad(text: str, error: Exception, *, name: str, line: int, pairs: bool = False) -> BadRow:
     if isinstance(error, RecursionError):
         found = f"deeper nesting than {MAX_DEPTH} levels"
     elif isinstance(error, json.JSONDecodeError):
         found = f"`{shorten(text)}` ({error.msg})"
     else:
         found = str(error)
-    return BadRow(
-        Problem("a row must be one JSON object", found, f"{name}:{line}"), show_line(name, line)
-    )
+    must = PAIR_MUST if pairs else OBJECT_MUST
+    return BadRow(Problem(must, found, f"{name}:{line}"), show_line(name, line))
 
 
-def _broken(name: str, window: _Window, must: str) -> BadRow:
-    rest = window.text[window.at : window.at + 80]
-    found = f"`{shorten(rest, limit=40)}`" if rest else "the end of the file"
+def _not_a_list(name: str, window: Window) -> BadRow:
+    """Return what a file is told that holds something else, and how its rows may be named."""
     where = f"{name}:{window.line}"
-    return BadRow(Problem(must, found, where), show_line(name, window.line))
-
-
-def _not_a_list(name: str, window: _Window) -> BadRow:
-    keys = re.findall(r'"([^"\\]+)"\s*:\s*\[', window.text[: 64 * 1024])
-    key = keys[0] if keys else "data"
-    must = f"`{name}` must hold a list of objects, or one object a line"
     found = f"`{shorten(window.text[window.at : window.at + 80], limit=40)}`"
-    path = shell_path(name)
-    rows = shlex.quote(f'.["{key}"][]')
-    hint = f"jq -c {rows} {path} > {path}l"
-    return BadRow(Problem(must, found, f"{name}:{window.line}"), hint)
+    lists: list[str] = []
+    hint = f"head -c 200 {shell_path(name)}"
+    if window.text[window.at] == "{":
+        for member in walk_lists(window, name=name):
+            if member.holds_rows and len(lists) < MAX_KEYS:
+                lists.append(member.key)
+        path = shell_path(name)
+        hint = f"jq -c . {path} > {path}l"
+        if lists and not window.next_character():
+            hint, found = list_argument(name, lists[0]), told_keys(lists)
+    must = f"`{name}` must hold a list of objects, or one object a line"
+    return BadRow(Problem(must, found, where), hint)
 
 
 def _refuse_constant(text: str) -> Any:

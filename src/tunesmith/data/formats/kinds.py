@@ -11,9 +11,11 @@ from typing import Literal, TypeAlias, get_args
 
 from tunesmith.core.errors import Problem, SpecError
 from tunesmith.data.formats.conll import is_tag, split_columns
+from tunesmith.data.formats.json_lists import find_lists
 from tunesmith.data.formats.squad import articles_start
 from tunesmith.data.lines import read_pieces
 from tunesmith.data.sources import open_stream
+from tunesmith.data.split_names import names_split
 
 Kind: TypeAlias = Literal["jsonl", "json", "csv", "tsv", "parquet", "conll", "text"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -55,7 +57,8 @@ def kind_of_file(path: str | os.PathLike[str]) -> Kind:
     """Return the format of a file.
 
     `.txt`, `.annotated` and unknown endings are looked into; so is `.json`, which often holds one
-    object a line. Raises `SpecError` where neither ending nor content tells.
+    object a line; one line alone is a row, unless it has lists that are named like splits. Raises
+    `SpecError` where neither ending nor content tells.
     """
     ending = ending_of(path)
     kind = ENDINGS.get(ending)
@@ -67,7 +70,10 @@ def kind_of_file(path: str | os.PathLike[str]) -> Kind:
         if articles_start("\n".join(lines)) is not None:
             return "json"
         is_one_line = first.rstrip().endswith("}") or len(lines) == 1
-        return "jsonl" if first.lstrip().startswith("{") and is_one_line else "json"
+        if not first.lstrip().startswith("{") or not is_one_line:
+            return "json"
+        has_splits = len(lines) <= 2 and any(map(names_split, find_lists(path)))
+        return "json" if has_splits else "jsonl"
     if looks_like_conll(lines):
         return "conll"
     if ending in SNIFFED_ENDINGS or not first:
