@@ -199,6 +199,14 @@ def test_predict_texts_are_words_or_on_request_json_lines(fitted):
     assert json.loads(line)["text"] == "good"
 
 
+def test_predict_text_that_names_a_file_is_answered_and_said_to_be(fitted, tiny_rows):
+    name = f"{tiny_rows}#test"
+    result = run_cli("predict", str(fitted), name, "good", "--out", "-")
+    assert len(result.stdout.splitlines()) == 2
+    note = f"`{name}` is answered as a text; its rows: --data '{name}'"
+    assert result.stderr.replace("\n", "").count(note) == 1
+
+
 def test_predict_json_and_stream_on_one_output_are_refused(fitted, tiny_rows):
     result = run_cli("predict", str(fitted), "--data", str(tiny_rows), "--out", "-", "--json")
     assert result.exit_code == 2

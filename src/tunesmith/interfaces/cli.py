@@ -9,6 +9,7 @@ import contextlib
 import inspect
 import json
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -19,7 +20,8 @@ import yaml
 from typer.core import TyperGroup
 
 from tunesmith.core.errors import InterruptedRunError, SpecError, TunesmithError
-from tunesmith.core.events import Event, Wrote
+from tunesmith.core.events import Event, Warned, Wrote
+from tunesmith.core.locations import paths_in
 from tunesmith.core.operation import Operation
 from tunesmith.core.spec import Spec, build_spec
 from tunesmith.interfaces.flags import flags_of, only, settings_argument, settings_from
@@ -149,6 +151,13 @@ def _streamed(spec: Spec, *, as_json: bool) -> Spec:
     return spec.model_copy(update={"out": "-"})
 
 
+def _notes_on(spec: Spec) -> Iterator[Warned]:
+    """Yield a note where a text to answer is the name of a file here: its rows are not answered."""
+    for text in spec.texts if isinstance(spec, PredictSpec) else ():
+        if any(map(os.path.isfile, paths_in(text))):
+            yield Warned(f"`{text}` is answered as a text; its rows: --data {shlex.quote(text)}")
+
+
 def _printing_pieces(listener: Callable[[Event], None]) -> Callable[[Event], None]:
     """Return a listener that prints what is being written at once, and hands on all else."""
 
@@ -169,6 +178,8 @@ def _run(operation: Operation, spec: Spec, *, as_json: bool) -> None:
     spec = _streamed(spec, as_json=as_json)
     with listening() as listener:
         tell = _printing_pieces(listener)
+        for note in _notes_on(spec):
+            tell(note)
         session = Session(device=getattr(spec, "device", "auto"), listener=tell)
         result = execute(operation.name, spec, session=session)
     if as_json:
