@@ -7,7 +7,8 @@ Ten backbones (MiniLM, its first one to five layers, its shape with random weigh
 here) are tuned on the same rows of each task by the default recipe, and read on test rows. True
 scores are kept in OUT and not made twice, so a run that was stopped goes on; where a task has not
 all of them it is ranked on those it has. Seconds are those of the processor, since machines are
-shared. The way of ranking was chosen on the tasks of `DESIGN`; means leave them out.
+shared, and all is computed by one thread: others would be counted while they only wait. The way of
+ranking was chosen on the tasks of `DESIGN`; means leave them out.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from typing import Any
 from ranking_cases import CASES, DESIGN, make_backbones, read_scores, write_case
 from record import tell
 from scipy.stats import kendalltau
+from threadpoolctl import threadpool_limits
 
 import tunesmith
 from tunesmith.measure.correlation import pearson_correlation
+from tunesmith.model.device import threads
 from tunesmith.session import Session
 from tunesmith.store.workspace import Workspace
 
@@ -43,6 +46,11 @@ def main() -> None:
     parser.add_argument("--tune-only", action="store_true")
     parser.add_argument("--rank-only", action="store_true")
     wanted = parser.parse_args()
+    with threads(1), threadpool_limits(1):
+        _run(wanted)
+
+
+def _run(wanted: argparse.Namespace) -> None:
     backbones = make_backbones(wanted.out / "backbones")
     for seed in () if wanted.rank_only else wanted.seeds:
         for name in wanted.tasks:

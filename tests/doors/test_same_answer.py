@@ -70,6 +70,10 @@ def good_requests(place: dict[str, str]) -> dict[str, tuple[str, dict[str, Any]]
         ),
         "zoo list": ("zoo", {"action": "list", "task": "ner", "max_parameters": "30M"}),
         "zoo show": ("zoo", {"action": "show", "subject": "minilm"}),
+        "zoo show, timed": (
+            "zoo",
+            {"action": "show", "subject": "google/bert_uncased_L-2_H-128_A-2", "timed": True},
+        ),
         "zoo check": (
             "zoo",
             {"action": "check", "subject": place["rows"], "task": "classification",

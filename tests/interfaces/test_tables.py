@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tunesmith.interfaces.tables import SHOWN_CLASSES, show
+from tunesmith.model.known import find_entry
 from tunesmith.operations.check import CheckResult
 from tunesmith.operations.env import EnvResult
 from tunesmith.operations.evaluate import EvaluateResult
@@ -294,6 +295,25 @@ def test_zoo_says_what_a_fetch_and_a_removal_did(shown):
     assert "90.9 MB" in text
     freed = {"removed": "a/b", "freed_bytes": 1500, "entry_removed": True}
     assert shown(ZooResult("remove", (), freed)) == "Removed a/b, and its entry: 1.5 kB freed\n"
+
+
+def test_zoo_shows_what_a_model_is_expected_to_take_or_why_that_is_not_told(shown):
+    expected = {
+        "latency_ms": 12.34,
+        "tokens": 32,
+        "device": "cpu",
+        "precision": "bf16",
+        "threads": 1,
+        "why": "",
+    }
+    details = {"memory": {}, "expected": expected, "path": None, "ranked": [], "measured": []}
+    model = find_entry("minilm").to_json()
+    text = shown(ZooResult("show", (model,), details))
+    assert "  Latency    12.3 ms a row of 32 tokens, expected: cpu, bf16, 1 thread\n" in text
+    untold = {**expected, "latency_ms": None, "why": "it is too wide"}
+    text = shown(ZooResult("show", (model,), {**details, "expected": untold}))
+    assert "  Latency    not told: it is too wide\n" in text
+    assert "Latency" not in shown(ZooResult("show", (model,), {**details, "expected": None}))
 
 
 def ranked_model(**fields: Any) -> dict[str, Any]:

@@ -36,6 +36,21 @@ def test_show_takes_an_alias_and_gives_memory_by_its_terms():
     assert tuning["total"] == sum(value for name, value in tuning.items() if name != "total")
 
 
+def test_show_tells_milliseconds_where_they_are_asked_for():
+    assert tunesmith.zoo("show", "minilm").details["expected"] is None
+    found = tunesmith.zoo("show", "google/bert_uncased_L-2_H-128_A-2", timed=True)
+    expected = found.details["expected"]
+    assert expected["latency_ms"] > 0
+    assert (expected["tokens"], expected["why"]) == (32, "")
+    assert set(expected) >= {"device", "precision", "threads"}
+
+
+def test_show_says_why_no_milliseconds_can_be_told():
+    expected = tunesmith.zoo("show", "microsoft/resnet-50", timed=True).details["expected"]
+    assert expected["latency_ms"] is None
+    assert expected["why"] == "only models that read text alone are timed"
+
+
 @pytest.mark.parametrize("action", ["show", "fetch", "remove", "check", "rank", "add"])
 def test_action_without_its_subject_says_what_is_missing(action):
     with pytest.raises(SpecError, match=f"`zoo {action}` must be told"):

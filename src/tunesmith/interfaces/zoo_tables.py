@@ -83,12 +83,25 @@ def _facts(model: Mapping[str, Any], details: Mapping[str, Any]) -> Iterator[str
             if size and part not in ("total", "process")
         )
         yield f"  {_MEMORY[name]:<11}{show_bytes(terms['total'])} on a CPU: {shown}"
+    if details["expected"]:
+        yield f"  {'Latency':<11}{show_latency(details['expected'])}"
     yield from _experience(details)
     for source in model["sources"]:
         facts = {key: value for key, value in source.items() if value and key != "kind"}
         yield f"  {'Source':<11}{source['kind']} " + ", ".join(map(str, facts.values()))
     for fact in model["facts"]:
         yield f"  {'Facts':<11}{fact}"
+
+
+def show_latency(expected: Mapping[str, Any]) -> str:
+    """Return the milliseconds that a row is expected to take, or why they cannot be told."""
+    if expected["latency_ms"] is None:
+        return f"not told: {expected['why']}"
+    threads = f"{expected['threads']} {'thread' if expected['threads'] == 1 else 'threads'}"
+    return (
+        f"{expected['latency_ms']:.1f} ms a row of {expected['tokens']} tokens, expected: "
+        f"{expected['device']}, {expected['precision']}, {threads}"
+    )
 
 
 def _experience(details: Mapping[str, Any]) -> Iterator[str]:

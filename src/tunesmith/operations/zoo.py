@@ -93,6 +93,10 @@ class ZooSpec(Spec):
     mirror: str | None = Field(None, pattern=r"^https?://\S+$")
     """Address of a mirror of the hub; none takes `$HF_ENDPOINT`, else the hub itself."""
 
+    timed: bool = False
+    """Time a few layers of the model's shape on this machine, so that milliseconds a row are told
+    before it is here (show)."""
+
 
 @dataclass(frozen=True, slots=True)
 class ZooResult:

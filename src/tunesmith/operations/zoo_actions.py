@@ -56,6 +56,7 @@ def show_model(spec: ZooSpec, session: Session) -> Found:
     }
     return [{**entry.to_json(), "here": here is not None}], {
         "memory": costs,
+        "expected": _expected(entry, session) if spec.timed else None,
         "path": here,
         **known,
     }
@@ -161,6 +162,16 @@ ACTIONS: dict[str, Callable[[ZooSpec, Session], Found]] = {
     "rank": rank_models,
     "add": add_model,
 }
+
+
+def _expected(entry: Entry, session: Session) -> dict[str, Any]:
+    """Return the milliseconds that a row would take, as a model of its shape takes them here."""
+    from tunesmith.model.device import choose_precision
+    from tunesmith.stages.zoo.speed import expected_latency
+
+    session.emit(Said(f"timing the shape of {entry.id}"))
+    precision = choose_precision("auto", session.device).value
+    return expected_latency(entry, device=session.device, precision=precision).to_json()
 
 
 def _ranked(ranking: dict[str, Any], line: dict[str, Any]) -> dict[str, Any]:
