@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -10,6 +11,7 @@ import tunesmith
 from tunesmith.core.errors import SpecError
 from tunesmith.core.methods import DELTAS, METHODS
 from tunesmith.core.serving import ServiceLimits
+from tunesmith.operations.exporting import EXPORTED
 from tunesmith.operations.predict import PredictSpec, open_engine
 from tunesmith.operations.serving import BundleAnswerer
 from tunesmith.runtime.canary import canary_difference
@@ -172,7 +174,6 @@ MODELS = {
 EPOCHS = dict.fromkeys(MODELS, 24)
 ONE_LABEL_A_ROW = ("classification", "matching", "relation")
 PROMPTS = ("soft-prompt", "p-tuning")
-NUMBERS = ("score", "confidence", "confidences", "scores", "null_probability", "entities")
 EVERY_PAIR = [
     (task, method)
     for task in ROWS
@@ -186,6 +187,9 @@ EVERY_PAIR = [
     if not (method == "bitfit" and MODELS.get(task) == "tiny_decoder")  # it has no biases
     if not (method in PROMPTS and task.startswith("generation"))
 ]
+
+READ = [task for task in ROWS if task.partition(" ")[0] in EXPORTED and task not in ASKED]
+"""Tasks whose models are exported."""
 
 
 def test_every_task_has_rows_here():
@@ -249,20 +253,7 @@ def test_loaded_bundle_answers_as_the_tuned_model_did(fitted, task, method):
 @pytest.mark.parametrize(("task", "method"), EVERY_PAIR)
 def test_served_bundle_answers_its_canary_rows_as_recorded(fitted, task, method):
     """As requests, that are read and judged as those of any client."""
-    bundle = read_bundle(fitted[task, method].bundle)
-    spec = PredictSpec(bundle=str(bundle.path), column={}, engine="torch")
-    with open_engine(spec, Session(device="cpu"), bundle) as (engine, name):
-        answerer = BundleAnswerer(engine, name, bundle, cache=0)
-        canary = answerer.facts()["canary"]
-        rows = tuple(row["row"] for row in canary)
-        request = RequestSpec(rows=rows, all_scores=True)
-        asked = read_rows(request, bundle.task, limits=ServiceLimits())
-        order = {"id": 0, "rows": asked.rows, "demands": demands_of(request)}
-        (reply,) = answerer.answer([order])
-    assert canary
-    answers = json.loads(json.dumps(reply.answers))
-    assert compare_canary(json.loads(json.dumps(canary)), answers, is_exact=True) == ""
-    assert asked.tokens >= 2 * len(rows)
+    assert _served(fitted[task, method].bundle, engine="torch", precision="fp32") == ""
 
 
 @pytest.mark.parametrize("task", [task for task, method in EVERY_PAIR if method == "full"])
@@ -316,12 +307,39 @@ def test_answers_do_not_depend_on_the_order_of_the_rows(fitted, task, method):
     forward = tunesmith.predict(str(bundle), texts=texts, all_scores=True).predictions
     backward = tunesmith.predict(str(bundle), texts=texts[::-1], all_scores=True).predictions
     assert [{role: row[role] for role in given[0]} for row in forward[: len(given)]] == given
-    for ours, theirs in zip(forward, backward[::-1], strict=True):
-        assert ours.keys() == theirs.keys()
-        for name in ours:
-            is_near = name in NUMBERS
-            same = pytest.approx(theirs[name], abs=1e-4) if is_near else theirs[name]
-            assert ours[name] == same, name
+    _assert_alike(forward, backward[::-1])
+
+
+@pytest.mark.parametrize("task", READ)
+def test_export_answers_as_its_model_did_whatever_shares_the_batch(fitted, task, tmp_path):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(fitted[task, "full"].bundle, bundle)
+    for precision in ("fp32", "int8"):
+        parity = tunesmith.export(bundle, precision=precision).parity
+        assert parity["score"]["rows"] == parity["rows"] >= 8
+        assert _served(bundle, engine="onnx", precision=precision) == ""
+    gold = {*load_engine(bundle).task.gold_roles, "score"}
+    rows = [{role: row[role] for role in row if role not in gold} for row in _held(task)]
+    texts = [_asked(row) for row in rows]
+
+    def answers(order, **how):
+        result = tunesmith.predict(bundle, texts=order, all_scores=True, cache=0, **how)
+        return result.engine, result.predictions
+
+    plain, exact = answers(texts, engine="torch"), answers(texts, precision="fp32")
+    assert (plain[0], exact[0]) == ("torch fp32", "onnx fp32")
+    _assert_alike(exact[1], plain[1])
+    engine, together = answers(texts)
+    assert engine == "onnx int8"
+    _assert_alike(together, answers(texts[::-1])[1][::-1])
+    _assert_alike(together[:3], [answers([text])[1][0] for text in texts[:3]])
+
+
+@pytest.mark.parametrize("task", ["summarization", "recommendation", "translation"])
+def test_export_of_what_is_written_or_ranked_is_refused(fitted, task):
+    method = "extractive" if task == "summarization" else "full"
+    with pytest.raises(SpecError, match=f"read and not written or ranked .* for {task}"):
+        tunesmith.export(fitted[task, method].bundle)
 
 
 @pytest.mark.parametrize(
@@ -389,3 +407,40 @@ def _asked(row):
 
 def _held(task):
     return [ROWS[task](number) for number in range(100, 112)]
+
+
+def _assert_alike(ours, theirs):
+    """Hold predictions to others: all is the same, but numbers within 1e-4."""
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.keys() == other.keys()
+        for name in one:
+            assert _is_near(one[name], other[name]), (name, one[name], other[name])
+
+
+def _is_near(ours, theirs):
+    if isinstance(ours, float):
+        return ours == pytest.approx(theirs, abs=1e-4)
+    if isinstance(ours, dict):
+        return ours.keys() == theirs.keys() and all(_is_near(ours[n], theirs[n]) for n in ours)
+    if isinstance(ours, list | tuple):
+        return len(ours) == len(theirs) and all(map(_is_near, ours, theirs))
+    return ours == theirs
+
+
+def _served(bundle, *, engine, precision):
+    """Return what differs between a service's answers to canary rows and those on record."""
+    bundle = read_bundle(bundle)
+    spec = PredictSpec(bundle=str(bundle.path), column={}, engine=engine, precision=precision)
+    with open_engine(spec, Session(device="cpu"), bundle) as (opened, name):
+        answerer = BundleAnswerer(opened, name, bundle, cache=0)
+        assert answerer.is_shareable
+        canary = answerer.facts()["canary"]
+        rows = tuple(row["row"] for row in canary)
+        request = RequestSpec(rows=rows, all_scores=True)
+        asked = read_rows(request, bundle.task, limits=ServiceLimits())
+        order = {"id": 0, "rows": asked.rows, "demands": demands_of(request)}
+        (reply,) = answerer.answer([order])
+    assert canary
+    assert asked.tokens >= 2 * len(rows)
+    canary, answers = json.loads(json.dumps(canary)), json.loads(json.dumps(reply.answers))
+    return compare_canary(canary, answers, is_exact=precision == "fp32")

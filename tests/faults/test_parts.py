@@ -246,20 +246,6 @@ def test_evaluate_on_scores_with_a_bundle_of_labels_names_the_column(
     )
 
 
-@pytest.mark.parametrize("task", [*ROWS, "scores"])
-@pytest.mark.parametrize("pruning", [(), ("--trim-vocabulary",), ("--drop-layers", "1")])
-def test_export_is_refused_and_leaves_everything_as_it_was(put, refuse, write, task, pruning):
-    put(task)
-    write("rows.jsonl", jsonl([ROWS.get(task, scored)(number) for number in range(12)]))
-    more = (*pruning, "--data", "rows.jsonl", "--out", "small") if pruning else ()
-    refuse(
-        *("export", "bundle", "--to", "onnx", *more),
-        status=2,
-        says=("an export to ONNX reads one text a row",),
-        hint="--engine torch",
-    )
-
-
 @TASKS
 def test_empty_texts_and_odd_characters_are_answered(put, type_in, task):
     put(task)

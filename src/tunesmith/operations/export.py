@@ -28,8 +28,8 @@ class ExportSpec(Spec):
     transformers format with a card, to be pushed to the Hugging Face hub."""
 
     precision: Literal["fp32", "int8"] = "fp32"
-    """Number format: fp32 gives the same labels, int8 is a quarter of the size and faster, with
-    at least 99 % of the labels."""
+    """Number format: fp32 gives the same answers, int8 is a quarter of the size and faster, with at
+    least 99 % of the answers."""
 
     data: OptionalRowsText = None
     """Labelled rows to measure the change of the score on, and to prune by; a folder's test split

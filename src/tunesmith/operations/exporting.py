@@ -21,7 +21,7 @@ from tunesmith.runtime.loading import load_engine, make_onnx_engine
 from tunesmith.runtime.onnx_model import load_onnx_model
 from tunesmith.session import Session
 from tunesmith.stages.export.graph import OPSET, build_graph
-from tunesmith.stages.export.network import read_network
+from tunesmith.stages.export.network import read_network, tells_types
 from tunesmith.stages.export.parity import (
     Parity,
     ScoreChange,
@@ -33,7 +33,7 @@ from tunesmith.stages.export.parity import (
 from tunesmith.stages.export.smoothing import largest_channels, smooth
 from tunesmith.store.bundles import Bundle, revise_bundle
 
-EXPORTED = ("classification", "multilabel", "ner")
+EXPORTED = ("classification", "multilabel", "ner", "matching", "relation", "qa", "choice")
 PACKAGES = ("tunesmith", "onnx", "onnxruntime")
 
 
@@ -48,8 +48,8 @@ def export_bundle(spec: ExportSpec, session: Session) -> ExportResult:
     pruned: dict[str, Any] = {}
     if bundle.task.kind not in EXPORTED:
         raise SpecError(
-            f"an export to ONNX reads one text a row ({', '.join(EXPORTED)}); "
-            f"this bundle is for {bundle.task.kind}",
+            f"an export to ONNX needs a task that is read and not written or ranked "
+            f"({', '.join(EXPORTED)}); this bundle is for {bundle.task.kind}",
             hint=f"tunesmith predict {bundle.path} --engine torch",
         )
     if bundle.members:
@@ -75,9 +75,10 @@ def export_bundle(spec: ExportSpec, session: Session) -> ExportResult:
     source = load_engine(bundle)
     rows = read_canary(bundle.path / "canary.jsonl", bundle.task)
     session.emit(Said(f"writing the graph ({spec.precision})"))
-    network = read_network(source.model)
+    inputs = [row.inputs for row in rows]
+    network = read_network(source.model, has_types=tells_types(source, inputs))
     if spec.precision == "int8":
-        network = smooth(network, largest_channels(network, source, [row.inputs for row in rows]))
+        network = smooth(network, largest_channels(network, source, inputs))
     content = build_graph(network, precision=spec.precision)
     model = load_onnx_model(content)
     exported = make_onnx_engine(bundle, model, precision=spec.precision)
@@ -126,7 +127,7 @@ def _measure(
     ]:
         examples, answered = map(list, zip(*known, strict=True))
         score = compare_scores(task, examples, answered, data="canary.jsonl")
-    return replace(compare(pairs), score=score)
+    return replace(compare(task, pairs), score=score)
 
 
 def _put(bundle: Bundle, export: Export, content: bytes) -> Bundle:

@@ -12,10 +12,11 @@ from typing import Any
 
 from tunesmith.core.errors import SpecError
 from tunesmith.core.events import Said
-from tunesmith.core.examples import Example, Place
+from tunesmith.core.examples import Example, Inputs, MarkedInput, Place
 from tunesmith.core.recipe import ModelRecipe
 from tunesmith.core.spec import build_spec
 from tunesmith.data.folders import find_sources
+from tunesmith.model.encoding_parts import texts_of
 from tunesmith.model.framing import Reading
 from tunesmith.model.tokenizers import TOKENIZER_FILE, read_tokenizer
 from tunesmith.model.trimming import (
@@ -42,6 +43,7 @@ from tunesmith.store.bundles import Bundle, read_bundle, revise_bundle
 
 RETUNE_EPOCHS = 2
 REMADE = ("bundle.json", "canary.jsonl")
+POOLINGS = ("native", "mean")
 OWN_FIELDS = ("format_version", "files", "sha256_of_the_rest", "exports")
 """Fields that each bundle has for itself."""
 
@@ -97,7 +99,7 @@ def _drop_layers(
     spec: ExportSpec, session: Session, bundle: Bundle, out: Path
 ) -> tuple[Bundle, dict[str, Any]]:
     """Tune a shorter copy of the model briefly on the rows given."""
-    data, task, reading = str(spec.data), bundle.task, bundle.manifest["reading"]
+    data, task = str(spec.data), bundle.task
     outside = read_reliability(bundle).outside
     backbone = out.with_name(f"{out.name}-backbone")
     short = load_engine(bundle)
@@ -106,8 +108,7 @@ def _drop_layers(
     short.model.encoder.save_pretrained(backbone)
     short.tokenizer.save_pretrained(backbone)
     session.emit(Said(f"tuning the {left} layers that are left for {RETUNE_EPOCHS} epochs"))
-    known = {**Reading(**reading).to_json(), "pooling": bundle.manifest["pooling"]}
-    settings = {name: known[name] for name in ModelRecipe.model_fields if name in known}
+    settings = _model_settings(bundle)
     wishes = {
         "data": data,
         "task": task.kind,
@@ -127,6 +128,18 @@ def _drop_layers(
     rows, _ = split_strangers(split.test or split.valid, shortened.reliability)
     measured = {"layers": left, **_cost(load_engine(bundle), shortened, rows, data)}
     return _adopt(out / "bundle", bundle, {"drop_layers": measured}), measured
+
+
+def _model_settings(bundle: Bundle) -> dict[str, Any]:
+    """Return the recipe by which a bundle's model reads; few heads have a choice of pooling."""
+    reading = Reading(**bundle.manifest["reading"])
+    pooling = bundle.manifest["pooling"]
+    known = {
+        **reading.to_json(),
+        "pooling": pooling if pooling in POOLINGS else "auto",
+        "pairs": "apart" if reading.apart else "together",
+    }
+    return {name: known[name] for name in ModelRecipe.model_fields if name in known}
 
 
 def _trim_vocabulary(
@@ -169,10 +182,16 @@ def _trim_vocabulary(
 def _texts(spec: ExportSpec, bundle: Bundle) -> list[str]:
     """Return every text of the rows given, of all splits where they have any."""
     return [
-        example.inputs.text
+        text
         for source in find_sources(str(spec.data))
         for example in stream_for(bundle.task, source, columns=spec.column, kind="auto")
+        for text in _texts_read(example.inputs)
     ]
+
+
+def _texts_read(item: Inputs) -> tuple[str, ...]:
+    """Return the texts of a row that become tokens, the types of marked stretches among them."""
+    return texts_of(item) + (item.types if isinstance(item, MarkedInput) else ())
 
 
 def _copy_all_but_the_model(bundle: Bundle, folder: Path) -> None:
@@ -195,7 +214,7 @@ def _cost(source: Engine, pruned: Engine, examples: Sequence[Example], data: str
     pairs = answer_both(source, pruned, [example.inputs for example in examples])
     change = compare_scores(source.task, examples, pairs, data=data).to_json()
     change["pruned"] = change.pop("export")
-    return {**change, "agreement": compare(pairs).agreement}
+    return {**change, "agreement": compare(source.task, pairs).agreement}
 
 
 def _adopt(path: Path, parent: Bundle, measured: dict[str, Any]) -> Bundle:

@@ -23,8 +23,9 @@ int8 made before it was written have scales of whole batches."""
 class OnnxModel:
     """An ONNX Runtime session with the names of its inputs.
 
-    `sizes` are the last dimensions of its outputs: C `logits` and H `vectors`. `are_rows_apart`
-    tells that an answer does not depend on what shares the batch, but for rounding.
+    `sizes` are the last dimensions of its outputs: C `logits`, where it gives any, and H `vectors`.
+    `are_rows_apart` tells that an answer does not depend on what shares the batch, but for
+    rounding.
     """
 
     session: Any
@@ -37,11 +38,20 @@ class OnnxModel:
 
         Of both, the logits stand first.
         """
+        names = self.names_of(output)
         if "word_rows" in self.inputs and not len(arrays["word_rows"]):
-            return np.zeros((0, self.sizes.get(output, 0)), dtype=np.float32)
+            return np.zeros((0, sum(self.sizes[name] for name in names)), dtype=np.float32)
         feeds = {name: arrays[name] for name in self.inputs}
-        names = ["logits", "vectors"] if output == "both" else [output]
         return np.concatenate(self.session.run(names, feeds), axis=-1)
+
+    def names_of(self, output: Literal["logits", "vectors", "both"]) -> list[str]:
+        """Return the outputs of the graph that make an output; without logits, vectors are those.
+
+        A torch model that gives vectors does the same.
+        """
+        if output == "logits" and "logits" not in self.sizes:
+            return ["vectors"]
+        return ["logits", "vectors"] if output == "both" else [output]
 
 
 def has_onnxruntime() -> bool:

@@ -96,7 +96,7 @@ class Qa(Labelled):
         stretch.
         """
         can_refuse = UNANSWERABLE in self.labels
-        considered = scores if can_refuse or len(scores) == 1 else scores[1:]
+        considered = self.considered(scores)
         probabilities = softmax(considered[:, 2])
         null = float(probabilities[0]) if can_refuse else 0.0
         best = int(probabilities.argmax())
@@ -108,6 +108,13 @@ class Qa(Labelled):
         bare = stretch.strip() or stretch
         start += stretch.index(bare)
         return StretchAnswer(bare, start, start + len(bare), confidence, null)
+
+    def considered(self, scores: np.ndarray) -> np.ndarray:
+        """Return the rows of (n, 3) scores that may be the answer: no answer only where it can be.
+
+        Where there is nothing else it stays.
+        """
+        return scores if UNANSWERABLE in self.labels or len(scores) == 1 else scores[1:]
 
     def mark(
         self, examples: Sequence[Example], answers: Sequence[StretchAnswer], *, seed: int = 0

@@ -101,3 +101,49 @@ def test_pruning_that_cannot_be_is_refused(source, tmp_path, monkeypatch, wishes
     with pytest.raises(SpecError) as caught:
         tunesmith.export(source, **wishes)
     assert all(part in str(caught.value) for part in says)
+
+
+def relation(number: int) -> dict:
+    head, tail = {"start": 0, "end": 2, "type": "refund"}, {"start": 3, "end": 8}
+    return {"text": f"my order {number}", "head": head, "tail": tail, "label": "ab"[number % 2]}
+
+
+def scored(number: int) -> dict:
+    word = "good" if number % 2 else "bad"
+    return {"text_a": f"it is {word}", "text_b": f"card {number}", "score": float(number % 2)}
+
+
+def choice(number: int) -> dict:
+    choices = ["late", "lost", "good"][: 2 + number % 2]
+    return {"question": f"is it {number}", "choices": choices, "answer": number % 2}
+
+
+def question(number: int) -> dict:
+    answer = {"text": "order", "start": 3}
+    return {"context": f"my order {number}", "question": "what?", "answers": [answer]}
+
+
+@pytest.mark.parametrize(
+    ("task", "row", "pruning"),
+    [
+        ("relation", relation, {"trim_vocabulary": True}),
+        ("matching", scored, {"drop_layers": 1}),
+        ("choice", choice, {"drop_layers": 1}),
+        ("qa", question, {"trim_vocabulary": True}),
+    ],
+)
+def test_rows_of_several_parts_are_pruned_and_exported(tiny_model, tmp_path, task, row, pruning):
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(row(number)) + "\n" for number in range(40)), "utf-8")
+    fitted = tunesmith.fit(
+        data, task=task, model=tiny_model, training={"max_steps": 4}, out=tmp_path / "run"
+    )
+    result = tunesmith.export(fitted.bundle, data=data, out=tmp_path / "small", **pruning)
+    (cost,) = result.pruned.values()
+    if "tokens" in cost:
+        assert cost["tokens"] < cost["tokens_before"]
+        assert cost["agreement"] == 1.0
+    found = tunesmith.predict(result.bundle, [json.dumps(row(1))])
+    assert (found.engine, found.rows) == ("onnx fp32", 1)
+    small, source = (read_bundle(path).manifest for path in (result.bundle, fitted.bundle))
+    assert (small["reading"], small["pooling"]) == (source["reading"], source["pooling"])

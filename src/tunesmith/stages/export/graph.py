@@ -35,9 +35,10 @@ Precision: TypeAlias = Literal["fp32", "int8"]
 def build_graph(network: Network, *, precision: Precision, is_watched: bool = False) -> bytes:
     """Return a graph with outputs `logits` and `vectors`, as the bytes of an ONNX file.
 
-    Inputs are those of `collate_arrays`. In int8 the matrices of the layers have a scale a column
-    and the word embeddings one a row, all symmetric; what a product reads has a scale a token, so
-    that no text's answer depends on its neighbours. Head, positions and norms stay float32.
+    Inputs are those of `collate_arrays` that the model reads; one that gives vectors has no
+    `logits`. In int8 the matrices of the layers have a scale a column and the word embeddings one a
+    row, all symmetric; what a product reads has a scale a token, so that no text's answer depends
+    on its neighbours. Head, positions, token types and norms stay float32.
     A watched graph also gives, for each product that follows a norm, the largest size of each
     channel that it reads, (H,), as `layer0.attention.largest` and `layer0.inner.largest`.
     Raises `MissingExtraError` where the package onnx is not installed.
@@ -80,13 +81,14 @@ class _Writer:
         vectors = self._read(tokens, shape, counts)
         if self._network.dense is not None:
             vectors = self._add("Tanh", self._product("dense", self._network.dense, vectors))
-        logits = self._product("head", self._network.linear, vectors)
         self._add("Identity", vectors, name="vectors")
-        self._add("Identity", logits, name="logits")
+        if self._network.linear is not None:
+            logits = self._product("head", self._network.linear, vectors)
+            self._add("Identity", logits, name="logits")
         return self._file()
 
     def _embed(self, length: str) -> str:
-        """Return (B·T, H): words, positions and case shapes, normalised."""
+        """Return (B·T, H): words, positions, token types and case shapes, normalised."""
         network = self._network
         if self._precision == "int8":
             words, scales = _quantised(network.words, axis=1)
@@ -103,6 +105,10 @@ class _Writer:
             length,
         )
         tokens = self._add("Add", tokens, places)
+        if network.types is not None:
+            vectors = self._constant("type_vectors", network.types)
+            types = self._add("Gather", vectors, "token_type_ids")
+            tokens = self._add("Add", tokens, types)
         if network.shapes is not None:
             shapes = self._add("Gather", self._constant("shape_vectors", network.shapes), "shapes")
             tokens = self._add("Add", tokens, shapes)
@@ -130,27 +136,62 @@ class _Writer:
         return self._norm(f"{name}.outer_norm", layer.outer_norm, self._add("Add", outer, tokens))
 
     def _read(self, tokens: str, shape: str, counts: str) -> str:
-        """Return what the head is given: (B, H), or (W, H) for words."""
-        one = self._integers("one", 1)
-        length = self._add("Slice", shape, one, self._integers("two", 2))
-        if self._network.reads == "words":
+        """Return what the head is given: (B, widths * H), or (W, H) for words."""
+        reads = self._network.reads
+        if reads == "words":
+            one = self._integers("one", 1)
+            length = self._add("Slice", shape, one, self._integers("two", 2))
             places = self._add("Add", self._add("Mul", "word_rows", length), "word_positions")
             return self._add("Gather", tokens, places, axis=0)
         rows = self._add(
             "Reshape", tokens, self._join(shape, self._integers("width", self._hidden))
         )
-        if self._network.reads == "first":
-            return self._add("Gather", rows, self._constant("first", np.int64(0)), axis=1)
+        match reads:
+            case "first":
+                return self._add("Gather", rows, self._constant("first", np.int64(0)), axis=1)
+            case "marks":
+                places = self._add("Unsqueeze", "marks", self._integers("two", 2))
+                found = self._add("GatherND", rows, places, batch_dims=1)  # (B, 2, H)
+                return self._add(
+                    "Reshape", found, self._constant("both", np.array([-1, 2 * self._hidden]))
+                )
+            case "parts":
+                return self._compare_parts(rows)
+            case "texts":
+                return self._mean(rows, "attention_mask", counts)
+        return self._plain_norm(self._mean(rows, "attention_mask", counts))
+
+    def _compare_parts(self, rows: str) -> str:
+        """Return (B, 4H): the normalised means of both texts, and how they meet.
+
+        Where nothing tells the second text apart all tokens are its own, and the first mean is 0.
+        """
+        second = "attention_mask" if self._network.types is None else "token_type_ids"
+        means = []
+        for mask in (self._add("Sub", "attention_mask", second), second):
+            counts = self._add("ReduceSum", mask, self._integers("one", 1), keepdims=0)
+            counts = self._add("Max", counts, self._integers("one", 1))
+            means.append(self._plain_norm(self._mean(rows, mask, counts)))
+        apart = self._add("Abs", self._add("Sub", *means))
+        return self._add("Concat", *means, apart, self._add("Mul", *means), axis=1)
+
+    def _mean(self, rows: str, mask: str, counts: str) -> str:
+        """Return (B, H) of (B, T, H): the mean of the `counts` (B,) tokens of a (B, T) mask."""
+        one = self._integers("one", 1)
         kind = self._onnx.TensorProto.FLOAT
-        mask = self._add("Cast", "attention_mask", to=kind)
+        there = self._add("Cast", mask, to=kind)
         weights = self._add(
-            "Div", mask, self._add("Unsqueeze", self._add("Cast", counts, to=kind), one)
+            "Div", there, self._add("Unsqueeze", self._add("Cast", counts, to=kind), one)
         )
         mean = self._add("MatMul", self._add("Unsqueeze", weights, one), rows)
+        return self._add("Squeeze", mean, one)
+
+    def _plain_norm(self, vectors: str) -> str:
+        """Return (B, H) normalised without weights, as `averaging.normalised_mean` does."""
         plain = Norm(
             np.ones(self._hidden, dtype=np.float32), np.zeros(self._hidden, dtype=np.float32)
         )
-        return self._norm("mean", plain, self._add("Squeeze", mean, one), epsilon=HEAD_EPSILON)
+        return self._norm("mean", plain, vectors, epsilon=HEAD_EPSILON)
 
     def _product(self, name: str, linear: Linear, tokens: str) -> str:
         """Return (N, out) of (N, in), in float32."""
@@ -252,15 +293,22 @@ class _Writer:
 
     def _file(self) -> bytes:
         helper, kinds = self._onnx.helper, self._onnx.TensorProto
-        text, words = ["batch", "tokens"], ["words"]
-        inputs = {"input_ids": text, "attention_mask": text}
+        text: list[Any] = ["batch", "tokens"]
+        words: list[Any] = ["words"]
+        inputs: dict[str, list[Any]] = {"input_ids": text, "attention_mask": text}
         rows: list[Any] = ["batch"]
         if self._network.reads == "words":
             rows = words
             inputs |= {"word_rows": words, "word_positions": words}
             if self._network.shapes is not None:
                 inputs["shapes"] = text
-        sizes = {"logits": len(self._network.linear.bias), "vectors": self._hidden}
+        if self._network.types is not None:
+            inputs["token_type_ids"] = text
+        if self._network.reads == "marks":
+            inputs["marks"] = ["batch", 2]
+        sizes = {"vectors": self._network.widths * self._hidden}
+        if self._network.linear is not None:
+            sizes = {"logits": len(self._network.linear.bias), **sizes}
         graph = helper.make_graph(
             self._nodes,
             "tunesmith",

@@ -5,15 +5,23 @@ Matrices are (in, out). Nothing here knows ONNX.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from tunesmith.core.errors import SpecError
+from tunesmith.core.examples import Inputs
 from tunesmith.model.bert_family import BERT_FAMILY, first_position
+from tunesmith.model.encoding import encode_windows
 from tunesmith.model.heads import HeadModel, linear_of
+from tunesmith.model.heads.choose import Chooser
+from tunesmith.model.heads.classify import MeanClassifier
+from tunesmith.model.heads.embed import Embedder
+from tunesmith.model.heads.relate import Relater
+from tunesmith.model.heads.whole import WholeAtWords
+from tunesmith.runtime.engine import Engine
 
 ACTIVATIONS = {
     "gelu": "Gelu",
@@ -22,6 +30,8 @@ ACTIVATIONS = {
     "relu": "Relu",
 }
 """Graph operators by the names that transformers gives the activations."""
+
+Reads: TypeAlias = Literal["mean", "first", "words", "texts", "parts", "marks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +72,39 @@ class Layer:
 class Network:
     """A whole model.
 
-    `words` (V, H); `positions` (P, H) with the first token type added; `shapes` (S, H) of the case
-    shapes, where the model reads them. `reads` is what the head is given: the normalised mean of
-    the tokens, the first token, or each word's first token. `dense` stands before the last layer,
-    with tanh, where the architecture has one.
+    `words` (V, H); `positions` (P, H) with the first token type added; `types` (2, H) what each
+    token type adds to that, where second texts are told apart; `shapes` (S, H) of the case shapes,
+    where the model reads them. `reads` is what the head is given: the normalised `mean` of the
+    tokens, the `first` token, the tokens of `words`, the bare mean of the tokens (`texts`), the
+    normalised means of two `parts` and how they meet, or the tokens at two `marks`. `dense` stands
+    before the last layer, with tanh, where the architecture has one. `linear` makes the logits; a
+    model that gives vectors has none.
     """
 
     words: np.ndarray
     positions: np.ndarray
+    types: np.ndarray | None
     shapes: np.ndarray | None
     embedding_norm: Norm
     layers: tuple[Layer, ...]
     heads: int
     epsilon: float
     activation: str
-    reads: Literal["mean", "first", "words"]
+    reads: Reads
     dense: Linear | None
-    linear: Linear
+    linear: Linear | None
+
+    @property
+    def widths(self) -> int:
+        """How many widths of the encoder the head is given."""
+        return {"parts": 4, "marks": 2}.get(self.reads, 1)
 
 
-def read_network(model: HeadModel) -> Network:
+def read_network(model: HeadModel, *, has_types: bool = False) -> Network:
     """Return the weights of a tuned model.
 
-    Raises `SpecError` where its architecture is none of the BERT family.
+    `has_types` says that batches tell second texts apart, see `tells_types`. Raises `SpecError`
+    where the architecture is none of the BERT family.
     """
     encoder: Any = model.encoder
     config = encoder.config
@@ -92,12 +112,11 @@ def read_network(model: HeadModel) -> Network:
     state = {name: tensor.float().cpu().numpy() for name, tensor in encoder.state_dict().items()}
     positions = state["embeddings.position_embeddings.weight"][first_position(config) :]
     shape = getattr(model, "case_shape", None)
-    reads: Literal["mean", "first", "words"] = "mean" if model.pooling == "mean" else "first"
-    if hasattr(model, "case_shape"):
-        reads = "words"
+    reads = _reads(model)
     return Network(
         words=state["embeddings.word_embeddings.weight"],
         positions=positions + state["embeddings.token_type_embeddings.weight"][0],
+        types=_types(state) if has_types else None,
         shapes=None if shape is None else shape.embedding.weight.detach().cpu().numpy(),
         embedding_norm=_norm(state, "embeddings.LayerNorm"),
         layers=tuple(
@@ -108,8 +127,35 @@ def read_network(model: HeadModel) -> Network:
         activation=ACTIVATIONS[config.hidden_act],
         reads=reads,
         dense=_dense(model) if reads == "first" else None,
-        linear=_linear_of(linear_of(model)),
+        linear=None if isinstance(model, Embedder) else _linear_of(linear_of(model)),
     )
+
+
+def tells_types(engine: Engine, inputs: Sequence[Inputs]) -> bool:
+    """Tell whether an engine gives the tokens of second texts a type: for all rows, or for none."""
+    windows = encode_windows(engine.tokenizer, inputs, engine.reading)
+    return any(window.second for window in windows)
+
+
+def _reads(model: HeadModel) -> Reads:
+    match model:
+        case MeanClassifier():
+            return "mean"
+        case Embedder():
+            return "texts"
+        case Chooser():
+            return "parts"
+        case Relater():
+            return "marks"
+        case WholeAtWords():
+            return "words"
+    return "first"
+
+
+def _types(state: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return (2, H); zeros where the architecture knows one type alone."""
+    table = state["embeddings.token_type_embeddings.weight"]
+    return table[:2] - table[0] if len(table) > 1 else np.zeros_like(table[[0, 0]])
 
 
 def _require_known(config: Any) -> None:

@@ -11,18 +11,31 @@ from operator import eq
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from tunesmith.core.answers import Answer, EntitiesAnswer, LabelAnswer, LabelsAnswer
+from tunesmith.core.answers import (
+    Answer,
+    ChoiceAnswer,
+    EntitiesAnswer,
+    LabelAnswer,
+    LabelsAnswer,
+    ScoreAnswer,
+    StretchAnswer,
+)
 from tunesmith.core.errors import GateError
 from tunesmith.core.examples import Example, Inputs
 from tunesmith.runtime.engine import Engine, score
 from tunesmith.tasks.labels import sigmoid, softmax
+from tunesmith.tasks.matching import Matching
+from tunesmith.tasks.qa import Qa
 from tunesmith.tasks.task import Task
 
 LARGEST_DIFFERENCE = 1e-4
 """Of a probability, in float32."""
 SMALLEST_AGREEMENT = 0.99
 """Share of decisions that int8 must keep."""
+SAME_SCORE = 0.05
+"""Share of the scale within which two scores are the same answer; a score decides nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +58,10 @@ class ScoreChange:
 class Parity:
     """How an export's answers compare with the source's on `rows` rows.
 
-    `agreement` is the share of equal decisions (a row's label or labels, a word's tag);
-    `largest_difference` that of a probability. `score` is None where no gold answer is known.
+    `agreement` is the share of equal decisions: a row's label or labels, its choice, its stretch or
+    its score within `SAME_SCORE`, or a word's tag. `largest_difference` is that of a probability,
+    of a score as a share of its scale, or of a number in a text's vector of length 1. `score` is
+    None where no gold answer is known.
     """
 
     rows: int
@@ -79,15 +94,15 @@ def answer_both(source: Engine, export: Engine, inputs: Sequence[Inputs]) -> lis
     ]
 
 
-def compare(pairs: Sequence[Pair]) -> Parity:
+def compare(task: Task, pairs: Sequence[Pair]) -> Parity:
     """Return how the export answers, held to its source."""
     equal = decisions = 0
     largest = 0.0
     for pair in pairs:
-        decided = [_decisions(reply) for reply in pair.answers]
-        equal += sum(map(eq, *decided))
-        decisions += len(decided[0])
-        largest = max(largest, _difference(pair.answers[0], *pair.scores))
+        kept, difference = _compare(task, pair)
+        equal += sum(kept)
+        decisions += len(kept)
+        largest = float(np.maximum(largest, difference))  # not a number stays so
     agreement = equal / decisions if decisions else 1.0
     return Parity(len(pairs), decisions, agreement, largest, None)
 
@@ -130,6 +145,27 @@ def require_parity(parity: Parity, *, precision: str) -> None:
         raise GateError(problems, hint=hint)
 
 
+def _compare(task: Task, pair: Pair) -> tuple[Sequence[bool], float]:
+    """Return which decisions are equal, and the largest difference of a probability.
+
+    Near ties may put other stretches among those that are kept: probabilities are compared among
+    the stretches that both engines found.
+    """
+    match pair.answers:
+        case ScoreAnswer() as ours, ScoreAnswer() as theirs:
+            moved = abs(ours.score - theirs.score) / _width(task)
+            if ours.vectors is not None and theirs.vectors is not None:
+                return [moved <= SAME_SCORE], max(moved, _largest(ours.vectors, theirs.vectors))
+            return [moved <= SAME_SCORE], moved
+        case ChoiceAnswer() as ours, ChoiceAnswer() as theirs:
+            return [ours.index == theirs.index], _largest(ours.scores, theirs.scores)
+        case StretchAnswer() as ours, StretchAnswer() as theirs:
+            is_equal = (ours.start, ours.end) == (theirs.start, theirs.end)
+            return [is_equal], _stretch_difference(task, *pair.scores)
+    decided = [_decisions(reply) for reply in pair.answers]
+    return list(map(eq, *decided)), _difference(pair.answers[0], *pair.scores)
+
+
 def _decisions(reply: Answer) -> Sequence[Any]:
     if isinstance(reply, EntitiesAnswer):
         return reply.tags
@@ -141,6 +177,25 @@ def _decisions(reply: Answer) -> Sequence[Any]:
 def _difference(reply: Answer, ours: np.ndarray, theirs: np.ndarray) -> float:
     """Return the largest difference of a probability between two raw outputs of one input."""
     to_ratios = softmax if isinstance(reply, LabelAnswer | EntitiesAnswer) else sigmoid
-    if not ours.size:
-        return 0.0
-    return float(np.abs(to_ratios(ours) - to_ratios(theirs)).max())
+    return _largest(to_ratios(ours), to_ratios(theirs)) if ours.size else 0.0
+
+
+def _stretch_difference(task: Task, ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Return the largest difference of a probability of (n, 3) stretches; 1 if none is shared."""
+    if isinstance(task, Qa):
+        ours, theirs = task.considered(ours), task.considered(theirs)
+    sides = [{tuple(place): score for *place, score in rows.tolist()} for rows in (ours, theirs)]
+    shared = [place for place in sides[0] if place in sides[1]]
+    if not shared:
+        return 1.0
+    return _largest(*(softmax(np.array([side[place] for place in shared])) for side in sides))
+
+
+def _width(task: Task) -> float:
+    """Return how far apart the lowest and the highest gold score are."""
+    low, high = (task.scale if isinstance(task, Matching) else None) or (0.0, 1.0)
+    return high - low
+
+
+def _largest(ours: ArrayLike, theirs: ArrayLike) -> float:
+    return float(np.abs(np.asarray(ours) - np.asarray(theirs)).max())

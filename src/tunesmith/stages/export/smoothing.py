@@ -93,8 +93,9 @@ class _Watched(OnnxModel):
     def compute(self, arrays: Arrays, output: Literal["logits", "vectors", "both"]) -> np.ndarray:
         """Return one output, and keep what is watched."""
         feeds = {name: arrays[name] for name in self.inputs}
-        computed, *found = self.session.run([output, *self.names], feeds)
-        for name, values in zip(self.names, found, strict=True):
+        wanted = self.names_of(output)
+        found = self.session.run([*wanted, *self.names], feeds)
+        for name, values in zip(self.names, found[len(wanted) :], strict=True):
             product = name.removesuffix(_LARGEST)
             self.largest[product] = np.maximum(self.largest.get(product, 0.0), values)
-        return computed
+        return np.concatenate(found[: len(wanted)], axis=-1)
