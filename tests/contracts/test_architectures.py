@@ -22,7 +22,7 @@ from tunesmith.runtime.engine import answer, score, text_vectors
 from tunesmith.runtime.loading import load_engine
 from tunesmith.store.bundles import read_bundle
 
-from .test_tasks_and_methods import ITEMS, ROWS, kind_of
+from .task_rows import ITEMS, ROWS, kind_of
 
 SIZES = {
     "hidden_size": 32,

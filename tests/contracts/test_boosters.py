@@ -25,7 +25,7 @@ from tunesmith.stages.tune.boosters.averages import stood_in
 from tunesmith.stages.tune.full import _prepare
 from tunesmith.stages.tune.loop import train
 
-from .test_tasks_and_methods import ASKED, MODELS, PROMPTS, ROWS, kind_of
+from .task_rows import ASKED, MODELS, PROMPTS, ROWS, kind_of
 
 BOOSTERS = {
     "fgm": {"adversarial": "fgm"},
