@@ -8,13 +8,16 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import litserve
+try:
+    from litserve import LitAPI, LitServer
+except ImportError:  # an extra of benchmarks; its workers must find the class at the top
+    LitAPI = LitServer = object
 
 LARGEST_BATCH = 32
 BATCH_SECONDS = 0.01
 
 
-class Classifying(litserve.LitAPI):
+class Classifying(LitAPI):
     """What is asked of the model, as LitServe has it written."""
 
     folder = ""
@@ -41,7 +44,7 @@ class Classifying(litserve.LitAPI):
 if __name__ == "__main__":
     asking = Classifying(max_batch_size=LARGEST_BATCH, batch_timeout=BATCH_SECONDS)
     asking.folder = sys.argv[1]
-    server = litserve.LitServer(asking, accelerator="cpu", timeout=30)
+    server = LitServer(asking, accelerator="cpu", timeout=30)
     server.run(
         host="127.0.0.1", port=int(sys.argv[2]), log_level="warning", generate_client_file=False
     )
