@@ -38,13 +38,12 @@ from tunesmith.core.examples import Example, Place, TextInput
 from tunesmith.model.backbones import load_backbone
 from tunesmith.model.device import choose_device, choose_precision
 from tunesmith.model.known import Entry, find_entry
-from tunesmith.model.layer_vectors import layer_averages
 from tunesmith.model.outlines import BUILDERS, config_of
 from tunesmith.model.sources import find_model
 from tunesmith.operations.zoo_rank import TIMED_ROWS, UNTIMED_ROWS
 from tunesmith.runtime.engine import BATCH_TOKENS
 from tunesmith.stages.zoo import serving_memory, tuning_memory
-from tunesmith.stages.zoo.speed import TIMED_TOKENS, expected_latency
+from tunesmith.stages.zoo.speed import TIMED_TOKENS, expected_latency, time_row
 from tunesmith.stages.zoo.vectors import windows_of
 
 MODELS = (
@@ -170,11 +169,8 @@ def _measure_latency(entry: Entry, folder: Path, wanted: argparse.Namespace) -> 
 
 def _take(backbone: Any, clock: Callable[[], float], **how: Any) -> float:
     """Return the milliseconds that reading one row takes: the median of several."""
-    taken = []
-    for _ in range(UNTIMED_ROWS + TIMED_ROWS):
-        began = clock()
-        layer_averages(backbone, windows_of(backbone, [_row()]), **how)
-        taken.append(1000 * (clock() - began))
+    runs = range(UNTIMED_ROWS + TIMED_ROWS)
+    taken = [time_row(backbone, _row(), clock=clock, **how) for _ in runs]
     return statistics.median(taken[UNTIMED_ROWS:])
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 import tunesmith
 from tunesmith.core.methods import DELTAS
 
-from .task_rows import EPOCHS, ITEMS, MODELS, ROWS, kind_of
+from .task_rows import EPOCHS, MODELS, kind_of, write_rows
 
 
 class Fits(dict):
@@ -21,15 +19,9 @@ class Fits(dict):
     def __missing__(self, pair):
         task, method = pair
         folder = self.folders.mktemp(f"{task}-{method}")
-        rows = [ROWS[task](number) for number in range(80)]
-        data = folder / "rows.jsonl"
-        data.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-        settings = {}
+        data, settings = write_rows(folder, task, 80)
         if task == "recommendation":
-            items = [{"item": f"i{at}", "text": text} for at, text in enumerate(ITEMS)]
-            content = "".join(json.dumps(item) + "\n" for item in items)
-            (folder / "items.jsonl").write_text(content, "utf-8")
-            settings = {"items": str(folder / "items.jsonl"), "recommend": {"batch_events": 8}}
+            settings["recommend"] = {"batch_events": 8}
         if method in DELTAS and task in MODELS:  # what is hardly tuned writes without end
             settings = {"decoding": {"beams": 1, "max_new_tokens": 12}}
         self[pair] = tunesmith.fit(

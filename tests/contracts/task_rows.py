@@ -69,6 +69,23 @@ def _choice(number):
 ITEMS = [f"the {word} card {letter}" for letter in "abcdef" for word in ("good", "bad")]
 
 
+def write_rows(folder, task, count):
+    """Write so many rows of a task; return their file, and the settings that name its items."""
+    data = folder / "rows.jsonl"
+    data.write_text(as_lines(ROWS[task](number) for number in range(count)), "utf-8")
+    if task != "recommendation":
+        return data, {}
+    items = folder / "items.jsonl"
+    items.write_text(
+        as_lines({"item": f"i{at}", "text": text} for at, text in enumerate(ITEMS)), "utf-8"
+    )
+    return data, {"items": str(items)}
+
+
+def as_lines(rows):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
 def _recommendation(number):
     user, step = divmod(number, 5)
     item = (user + step) % len(ITEMS)

@@ -20,9 +20,10 @@ from tunesmith.model.encoding import encode_windows
 from tunesmith.runtime.canary import canary_difference, read_canary
 from tunesmith.runtime.engine import answer, score, text_vectors
 from tunesmith.runtime.loading import load_engine
+from tunesmith.runtime.writing import BROKEN
 from tunesmith.store.bundles import read_bundle
 
-from .task_rows import ITEMS, ROWS, kind_of
+from .task_rows import kind_of, write_rows
 
 SIZES = {
     "hidden_size": 32,
@@ -197,14 +198,9 @@ def bundles(tmp_path_factory, models):
 
 
 def fit(folder, model, task, *, method="full", **recipe):
-    data = folder / "rows.jsonl"
-    data.write_text("".join(json.dumps(ROWS[task](number)) + "\n" for number in range(24)), "utf-8")
-    settings = {}
+    data, settings = write_rows(folder, task, 24)
     if task == "recommendation":
-        items = [{"item": f"i{at}", "text": text} for at, text in enumerate(ITEMS)]
-        content = "".join(json.dumps(item) + "\n" for item in items)
-        (folder / "items.jsonl").write_text(content, "utf-8")
-        settings = {"items": str(folder / "items.jsonl"), "recommend": {"batch_events": 8}}
+        settings["recommend"] = {"batch_events": 8}
     if task in WRITING:
         settings = {"decoding": {"beams": 1, "max_new_tokens": 6}}
     result = tunesmith.fit(
@@ -380,7 +376,7 @@ def plain_writer(engine, folder):
     begin = 1 if engine.reading.writing == "seq2seq" else ids.shape[1]
     (found,) = answer(engine, [item])
     text = engine.tokenizer.decode(written[begin:], skip_special_tokens=True)
-    assert found.text.strip() == text.strip()
+    assert found.text.strip() == text.strip().rstrip(BROKEN)  # a last half of a character is cut
 
 
 PLAIN = {

@@ -14,7 +14,7 @@ from tunesmith.runtime.loading import load_engine
 from tunesmith.tasks import TASKS
 
 from .answers import assert_alike, served_difference
-from .task_rows import ASKED, ITEMS, MODELS, PROMPTS, ROWS, as_asked, held_rows, kind_of
+from .task_rows import ASKED, MODELS, PROMPTS, ROWS, as_asked, held_rows, kind_of, write_rows
 
 NOT_PROBED = ("qa", "choice", "recommendation", "summarization", "translation", "generation")
 ONE_LABEL_A_ROW = ("classification", "matching", "relation")
@@ -132,14 +132,7 @@ def test_method_that_cannot_tune_a_task_is_refused_before_rows_are_read(
     ],
 )
 def test_delta_that_has_no_place_is_refused(request, tmp_path, task, method, said):
-    data = tmp_path / "rows.jsonl"
-    data.write_text("".join(json.dumps(ROWS[task](number)) + "\n" for number in range(60)), "utf-8")
-    settings = {}
-    if task == "recommendation":
-        items = [{"item": f"i{at}", "text": text} for at, text in enumerate(ITEMS)]
-        content = "".join(json.dumps(item) + "\n" for item in items)
-        (tmp_path / "items.jsonl").write_text(content, "utf-8")
-        settings = {"items": str(tmp_path / "items.jsonl")}
+    data, settings = write_rows(tmp_path, task, 60)
     model = str(request.getfixturevalue(MODELS.get(task, "tiny_model")))
     with pytest.raises(SpecError, match=said):
         tunesmith.fit(

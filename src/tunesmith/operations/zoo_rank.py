@@ -155,6 +155,7 @@ def judge(candidate: Candidate, sample: Sample, session: Session) -> Judged:
     from tunesmith.model.device import choose_precision
     from tunesmith.model.layer_vectors import layer_averages
     from tunesmith.model.memory import release_memory
+    from tunesmith.stages.zoo.speed import time_row
     from tunesmith.stages.zoo.vectors import gather, windows_of
 
     started = time.perf_counter()
@@ -168,11 +169,8 @@ def judge(candidate: Candidate, sample: Sample, session: Session) -> Judged:
     }
     windows = windows_of(backbone, sample.examples)
     found = layer_averages(backbone, windows, **how)
-    taken = []
-    for example in sample.examples[: UNTIMED_ROWS + TIMED_ROWS]:
-        began = time.perf_counter()
-        layer_averages(backbone, windows_of(backbone, [example]), **how)
-        taken.append(1000 * (time.perf_counter() - began))
+    timed = sample.examples[: UNTIMED_ROWS + TIMED_ROWS]
+    taken = [time_row(backbone, example, **how) for example in timed]
     held = peak_bytes()
     vectors, cosines = gather(windows, found, sample.question)
     return Judged(

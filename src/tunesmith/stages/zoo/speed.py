@@ -79,9 +79,7 @@ def expected_latency(
         taken: tuple[list[float], ...] = tuple([] for _ in DEPTHS)
         for _ in range(UNTIMED_RUNS + TIMED_RUNS):
             for shape, own in zip(shapes, taken, strict=True):
-                began = clock()
-                _read(shape, row, device=device, precision=precision)
-                own.append(1000 * (clock() - began))
+                own.append(time_row(shape, row, device=device, precision=precision, clock=clock))
     except ForeignError as error:
         return Latency(None, **how, why=str(error).partition("\n")[0])
     first, second = (median(own[UNTIMED_RUNS:]) for own in taken)
@@ -100,8 +98,18 @@ def extend(first: float, second: float, *, layers: int) -> float:
     return first + (second - first) / (deep - shallow) * (layers - shallow)
 
 
-def _read(shape: Backbone, row: Example, *, device: torch.device, precision: str) -> None:
-    layer_averages(shape, windows_of(shape, [row]), device=device, precision=precision)
+def time_row(
+    backbone: Backbone,
+    row: Example,
+    *,
+    device: torch.device,
+    precision: str,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Return the milliseconds that tokenizing and reading one row took, by a `clock` of seconds."""
+    began = clock()
+    layer_averages(backbone, windows_of(backbone, [row]), device=device, precision=precision)
+    return 1000 * (clock() - began)
 
 
 def _obstacle(entry: Entry, tokens: int) -> str:
