@@ -27,7 +27,7 @@ def tell(benchmark: str, **figures: Any) -> None:
     line = {
         "benchmark": benchmark,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit(),
         "machine": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
         **figures,
     }
@@ -40,7 +40,8 @@ def measure_fields(measure: Any) -> dict[str, Any]:
     return {key: round(v, 4) if isinstance(v, float) else v for key, v in fields.items()}
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Return the short name of the commit, with `-dirty` where files were changed since."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -35,8 +37,19 @@ def test_failing_script_is_noticed_and_its_lines_kept(
     lines = tmp_path / "lines.jsonl"
     assert everything.run_script(("good.py",), lines)
     assert not everything.run_script(("bad.py",), lines)
-    assert lines.read_text() == '{"row": 1}\nhalf\n'
+    told = [json.loads(line) for line in lines.read_text().splitlines() if line != "half"]
+    assert [[*line][0] for line in told] == ["begun", "row", "ended", "begun"]
+    assert lines.read_text().endswith("half\n")
     assert capsys.readouterr().out == '{"row": 1}\nhalf\n'
+    assert everything.keep_ended(lines) == {"good.py"}
+    assert [json.loads(line) for line in lines.read_text().splitlines()] == told[:3]
+
+
+def test_scripts_of_another_commit_are_run_again(load_benchmark, tmp_path):
+    everything, lines = load_benchmark("everything"), tmp_path / "lines.jsonl"
+    lines.write_text('{"begun": "a.py"}\n{"row": 1}\n{"ended": "a.py", "commit": "another"}\n')
+    assert everything.keep_ended(lines) == set()
+    assert lines.read_text() == ""
 
 
 def step(index, seconds):

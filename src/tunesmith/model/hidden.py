@@ -17,7 +17,8 @@ from tunesmith.model.backbones import writing_of
 from tunesmith.model.batching import Batch
 from tunesmith.model.bert_family import first_position, is_bert_encoder
 from tunesmith.model.dropout_masks import draw_mask
-from tunesmith.model.packed_layer import LayerSettings, LayerWeights, Layout, PackedLayer
+from tunesmith.model.packed_layer import LayerSettings, LayerWeights, PackedLayer
+from tunesmith.model.packed_layout import Layout
 
 
 def can_pack(encoder: Any) -> bool:
@@ -47,11 +48,12 @@ def hidden_states(encoder: Any, batch: Batch, *, added: torch.Tensor | None = No
     if not can_pack(encoder):
         more = type_inputs(encoder, batch) | _decoder_inputs(encoder, ids)
         return encoder(input_ids=ids, attention_mask=mask, **more)[0]
-    layout = Layout.of(mask)
     first = 0
     with _own_precision() as precision:
+        layout = _layout(encoder, mask, precision)
         if "states" in batch:
-            hidden, first = batch["states"].float(), int(batch["first_layer"])
+            hidden = layout.extend(batch["states"].float())
+            first = int(batch["first_layer"])
         else:
             hidden = _embed(encoder, batch, layout, added)
         hidden = _climb(encoder, hidden, layout, range(first, _depth(encoder)), precision)
@@ -85,10 +87,10 @@ def lower_states(encoder: Any, batch: Batch, layers: int) -> torch.Tensor:
 
     Tokens stand in the order of the rows, without padding. Only for what `can_pack` accepts.
     """
-    layout = Layout.of(batch["attention_mask"])
     with _own_precision() as precision:
+        layout = _layout(encoder, batch["attention_mask"], precision)
         hidden = _embed(encoder, batch, layout, None)
-        return _climb(encoder, hidden, layout, range(layers), precision)
+        return _climb(encoder, hidden, layout, range(layers), precision)[: layout.count]
 
 
 def average_states(encoder: Any, batch: Batch) -> torch.Tensor:
@@ -105,8 +107,9 @@ def average_states(encoder: Any, batch: Batch) -> torch.Tensor:
         found = encoder(ids, attention_mask=mask, output_hidden_states=True, **types)
         states = found.hidden_states[1:]
         return torch.stack([state.float() for state in states]).mean(dim=0)
-    layout, depth = Layout.of(mask), _depth(encoder)
+    depth = _depth(encoder)
     with _own_precision() as precision:
+        layout = _layout(encoder, mask, precision)
         hidden = _embed(encoder, batch, layout, None)
         total = torch.zeros_like(hidden, dtype=torch.float32)
         for number in range(depth):
@@ -137,12 +140,16 @@ def _climb(
     return hidden
 
 
+def _layout(encoder: Any, mask: torch.Tensor, precision: torch.dtype) -> Layout:
+    return Layout.of(mask, heads=encoder.config.num_attention_heads, precision=precision)
+
+
 def _depth(encoder: Any) -> int:
     return len(encoder.encoder.layer)
 
 
 def _embed(encoder: Any, batch: Batch, layout: Layout, added: torch.Tensor | None) -> torch.Tensor:
-    """Return (N, H): word, position and segment embeddings summed, normalised, dropped out."""
+    """Return the layout's rows: word, position and segment embeddings, normalised, dropped out."""
     tables = encoder.embeddings
     positions = torch.arange(layout.width).repeat(layout.rows) + first_position(encoder.config)
     words = tables.word_embeddings(layout.pack(batch["input_ids"].flatten()))
@@ -154,7 +161,7 @@ def _embed(encoder: Any, batch: Batch, layout: Layout, added: torch.Tensor | Non
     hidden = words + places + segments
     if added is not None:
         hidden = hidden + layout.pack(added.flatten(0, 1))
-    return _drop(tables.LayerNorm(hidden), tables.dropout)
+    return layout.extend(_drop(tables.LayerNorm(hidden), tables.dropout))
 
 
 def _drop(hidden: torch.Tensor, dropout: nn.Dropout) -> torch.Tensor:
@@ -167,7 +174,6 @@ def _drop(hidden: torch.Tensor, dropout: nn.Dropout) -> torch.Tensor:
 def _settings(encoder: Any, layer: Any, precision: torch.dtype) -> LayerSettings:
     hidden, attention = layer.output.dropout, layer.attention.self.dropout
     return LayerSettings(
-        heads=encoder.config.num_attention_heads,
         head_size=encoder.config.hidden_size // encoder.config.num_attention_heads,
         epsilon=encoder.config.layer_norm_eps,
         precision=precision,

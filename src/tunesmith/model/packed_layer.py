@@ -15,9 +15,10 @@ import torch
 from torch.nn import functional
 
 from tunesmith.model.dropout_masks import draw_mask
+from tunesmith.model.packed_layout import Layout
 
-NO_ATTENTION = -1e9
-"""What stands for minus infinity at keys that are padding; a row is never padding alone."""
+VECTOR = 16
+"""Float32 numbers that AVX-512 takes at once."""
 
 
 class LayerWeights(NamedTuple):
@@ -45,40 +46,6 @@ class LayerWeights(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """Where N packed tokens stand in B rows of T places.
-
-    `places` (N,) is each token's index in the flattened (B * T); None where there is no padding.
-    `key_bias` (B, 1, 1, T) float32 is 0 at tokens and `NO_ATTENTION` at padding; None likewise.
-    """
-
-    rows: int
-    width: int
-    places: torch.Tensor | None
-    key_bias: torch.Tensor | None
-
-    @classmethod
-    def of(cls, mask: torch.Tensor) -> Layout:
-        """Return the layout of a (B, T) mask of 0 and 1."""
-        rows, width = mask.shape
-        if bool(mask.all()):
-            return cls(rows, width, None, None)
-        key_bias = (1.0 - mask.to(torch.float32)) * NO_ATTENTION
-        return cls(rows, width, mask.flatten().nonzero().flatten(), key_bias[:, None, None, :])
-
-    def pack(self, padded: torch.Tensor) -> torch.Tensor:
-        """Return (N, …) from (B * T, …)."""
-        return padded if self.places is None else padded.index_select(0, self.places)
-
-    def pad(self, packed: torch.Tensor) -> torch.Tensor:
-        """Return (B * T, …) from (N, …), padding being 0."""
-        if self.places is None:
-            return packed
-        padded = packed.new_zeros(self.rows * self.width, *packed.shape[1:])
-        return padded.index_copy_(0, self.places, packed)
-
-
-@dataclass(frozen=True, slots=True)
 class LayerSettings:
     """What a layer's arithmetic depends on beside its weights.
 
@@ -86,7 +53,6 @@ class LayerSettings:
     `is_learning` tells whether a backward pass may follow, for which states are kept.
     """
 
-    heads: int
     head_size: int
     epsilon: float
     precision: torch.dtype
@@ -101,7 +67,7 @@ class LayerSettings:
 
 
 class PackedLayer(torch.autograd.Function):
-    """(N, H) float32 → (N, H) float32."""
+    """(N, H) float32 → (N, H) float32, N being the layout's `size`: tokens, then idle rows."""
 
     @staticmethod
     def forward(
@@ -115,16 +81,14 @@ class PackedLayer(torch.autograd.Function):
 
         inputs = hidden.to(dtype)
         joint = torch.addmm(in_bias, inputs, in_proj.t())
-        query, key, value = _split_heads(layout.pad(joint), layout, settings.heads)
+        query, key, value = layout.split(joint, 3)
         scores = torch.bmm(query, key.transpose(1, 2)).float()
         if layout.key_bias is not None:
-            scores.view(layout.rows, settings.heads, layout.width, layout.width).add_(
-                layout.key_bias
-            )
-        attention = torch.softmax(scores, dim=-1).to(dtype)
+            scores.view(layout.rows, layout.heads, layout.width, layout.width).add_(layout.key_bias)
+        attention = _softmax(scores).to(dtype)
         attention_mask = _mask(attention.shape, settings.attention_dropout, dtype)
         mixed = torch.bmm(_masked(attention, attention_mask), value)
-        context = layout.pack(_merge_heads(mixed, layout))
+        context = layout.join(mixed[None])
 
         attended = torch.addmm(own.output_bias.to(dtype), context, out_proj.t())
         first_mask = _scaled_mask(hidden.shape, settings)
@@ -170,7 +134,8 @@ class PackedLayer(torch.autograd.Function):
         )
         lowered_g = _dropped(second_g, second_mask, settings)
         down_g, down_bias_g = _weight_gradients(lowered_g, active)
-        raised_g = torch.ops.aten.gelu_backward(lowered_g @ down, raised)
+        raised_g = lowered_g @ down
+        torch.ops.aten.gelu_backward.grad_input(raised_g, raised, grad_input=raised_g)
         up_g, up_bias_g = _weight_gradients(raised_g, middle_inputs)
         middle_g = second_g.add_(raised_g @ up)
 
@@ -179,21 +144,16 @@ class PackedLayer(torch.autograd.Function):
         )
         attended_g = _dropped(first_g, first_mask, settings)
         output_g, output_bias_g = _weight_gradients(attended_g, context)
-        mixed_g = _head_rows(layout.pad(attended_g @ out_proj), layout, settings.heads)
+        (mixed_g,) = layout.split(attended_g @ out_proj, 1)
 
-        value_g = torch.bmm(_masked(attention, attention_mask).transpose(1, 2), mixed_g)
+        heads_g = torch.empty((3, *mixed_g.shape), dtype=mixed_g.dtype)
+        query_side, key_side, value_side = heads_g
+        torch.bmm(_masked(attention, attention_mask).transpose(1, 2), mixed_g, out=value_side)
         attention_g = _masked(torch.bmm(mixed_g, value.transpose(1, 2)), attention_mask)
-        scores_g = torch.ops.aten._softmax_backward_data(
-            attention_g, attention, -1, attention.dtype
-        )
-        joint_g = layout.pack(
-            _join_heads(
-                torch.bmm(scores_g, key),
-                torch.bmm(scores_g.transpose(1, 2), query),
-                value_g,
-                layout,
-            )
-        )
+        scores_g = _softmax_gradient(attention_g, attention)
+        torch.bmm(scores_g, key, out=query_side)
+        torch.bmm(scores_g.transpose(1, 2), query, out=key_side)
+        joint_g = layout.join(heads_g)
         in_proj_g, in_bias_g = _weight_gradients(joint_g, inputs)
         hidden_g = first_g.add_(joint_g @ in_proj) if ctx.needs_input_grad[0] else None
 
@@ -217,38 +177,38 @@ def _joined(own: LayerWeights, settings: LayerSettings) -> tuple[torch.Tensor, t
     so that neither costs a pass over scores.
     """
     for_query, for_value = settings.scales
-    weight = torch.cat([own.query * for_query, own.key, own.value * for_value])
-    bias = torch.cat([own.query_bias * for_query, own.key_bias, own.value_bias * for_value])
-    return weight.to(settings.precision), bias.to(settings.precision)
+    side = len(own.query)
+    weight = own.query.new_empty((3, *own.query.shape), dtype=settings.precision)
+    bias = own.query.new_empty((3, side), dtype=settings.precision)
+    torch.mul(own.query, for_query, out=weight[0])
+    torch.mul(own.query_bias, for_query, out=bias[0])
+    weight[1].copy_(own.key)
+    bias[1].copy_(own.key_bias)
+    torch.mul(own.value, for_value, out=weight[2])
+    torch.mul(own.value_bias, for_value, out=bias[2])
+    return weight.flatten(0, 1), bias.flatten()
 
 
-def _split_heads(
-    joint: torch.Tensor, layout: Layout, heads: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return query, key and value (B * heads, T, D) from (B * T, 3H)."""
-    shaped = joint.view(layout.rows, layout.width, 3, heads, -1).permute(2, 0, 3, 1, 4)
-    query, key, value = shaped.reshape(3, layout.rows * heads, layout.width, -1)
-    return query, key, value
+def _softmax(scores: torch.Tensor) -> torch.Tensor:
+    """Return the softmax of each row of float32 scores, which may be overwritten.
+
+    torch takes rows shorter than a vector number by number, four times as long as this.
+    """
+    if scores.shape[-1] >= VECTOR:
+        return torch.softmax(scores, dim=-1)
+    powers = scores.sub_(scores.amax(dim=-1, keepdim=True)).exp_()
+    return powers.div_(powers.sum(dim=-1, keepdim=True))
 
 
-def _join_heads(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, layout: Layout
-) -> torch.Tensor:
-    """Return (B * T, 3H) from three (B * heads, T, D): the reverse of `_split_heads`."""
-    parts = torch.stack([query, key, value]).view(3, layout.rows, -1, layout.width, query.shape[-1])
-    return parts.permute(1, 3, 0, 2, 4).reshape(layout.rows * layout.width, -1)
+def _softmax_gradient(gradient: torch.Tensor, softmax: torch.Tensor) -> torch.Tensor:
+    """Return the gradient of the scores from that of their softmax, which may be overwritten.
 
-
-def _head_rows(padded: torch.Tensor, layout: Layout, heads: int) -> torch.Tensor:
-    """Return (B * heads, T, D) from (B * T, H)."""
-    shaped = padded.view(layout.rows, layout.width, heads, -1).transpose(1, 2)
-    return shaped.reshape(layout.rows * heads, layout.width, -1)
-
-
-def _merge_heads(mixed: torch.Tensor, layout: Layout) -> torch.Tensor:
-    """Return (B * T, H) from (B * heads, T, D): the reverse of `_head_rows`."""
-    shaped = mixed.view(layout.rows, -1, layout.width, mixed.shape[-1]).transpose(1, 2)
-    return shaped.reshape(layout.rows * layout.width, -1)
+    In float32 and whole passes: torch's own takes four times as long in bf16 or on short rows.
+    """
+    values = softmax.float()
+    weighted = gradient.float().mul_(values)
+    total = weighted.sum(dim=-1, keepdim=True)
+    return torch.addcmul(weighted, values, total, value=-1.0).to(gradient.dtype)
 
 
 def _mask(shape: torch.Size, ratio: float, dtype: torch.dtype) -> torch.Tensor | None:

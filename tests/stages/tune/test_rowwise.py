@@ -76,6 +76,26 @@ def test_clipping_rows_is_clipping_the_table(pair, largest):
     torch.testing.assert_close(sparse.linear.weight.grad, dense.linear.weight.grad)
 
 
+@pytest.mark.parametrize("largest", [1e-3, 1e3])
+def test_a_step_that_clips_moves_as_clipping_before_it_would(pair, largest):
+    dense, sparse = pair
+    settings = {"lr": 0.05, "weight_decay": 0.1}
+    theirs = torch.optim.AdamW(dense.parameters(), **settings)
+    ours = RowwiseAdamW(sparse.parameters(), **settings, fused=True)
+    for ids in (torch.tensor([0, 1, 2, 3, 4, 5, 2, 2]), torch.tensor([5, 4, 3, 2, 1, 0])):
+        for module in pair:
+            module(ids).backward()
+        torch.nn.utils.clip_grad_norm_(dense.parameters(), largest)
+        clip_gradients(sparse.parameters(), largest, before=ours)
+        for optimizer in (theirs, ours):
+            optimizer.step()
+        torch.testing.assert_close(sparse.linear.weight.grad, dense.linear.weight.grad)
+        for optimizer in (theirs, ours):
+            optimizer.zero_grad(set_to_none=True)
+    for expected, got in zip(dense.parameters(), sparse.parameters(), strict=True):
+        torch.testing.assert_close(got, expected)
+
+
 @pytest.mark.parametrize(("optimizer", "expected"), [("adamw", True), ("sgd", False)])
 def test_only_an_optimiser_that_takes_rows_is_given_them(tiny_model, optimizer, expected):
     backbone = load_backbone(str(tiny_model))

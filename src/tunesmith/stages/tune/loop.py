@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
 
 from tunesmith.core.errors import ResourceError
 from tunesmith.core.events import Step
@@ -208,7 +209,10 @@ def _clip(tuning: Tuning) -> None:
     if tuning.accelerator.num_processes > 1:
         tuning.accelerator.clip_grad_norm_(parameters, tuning.recipe.max_grad_norm)
     else:
-        clip_gradients(parameters, tuning.recipe.max_grad_norm)
+        own = tuning.optimizer
+        if isinstance(own, AcceleratedOptimizer):
+            own = own.optimizer
+        clip_gradients(parameters, tuning.recipe.max_grad_norm, before=own)
 
 
 def _share(batches: Sequence[Any], accelerator: Accelerator) -> Sequence[Any]:

@@ -39,6 +39,15 @@ class RowwiseAdamW(torch.optim.AdamW):
     algorithm 2.
     """
 
+    grad_scale: torch.Tensor | None
+
+    def scale_next(self, factor: float) -> None:
+        """Let the next step multiply dense gradients as it reads them, sparing a pass of its own.
+
+        Only where the step is fused.
+        """
+        self.grad_scale = torch.tensor(1.0 / factor)
+
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """Do one step; `closure` is torch's interface and handed on."""
@@ -51,6 +60,7 @@ class RowwiseAdamW(torch.optim.AdamW):
         for _, parameter, _ in by_rows:
             parameter.grad = None
         loss = super().step(closure)
+        self.grad_scale = None
         for group, parameter, gradient in by_rows:
             self._step_rows(group, parameter, gradient)
         return loss
@@ -78,13 +88,19 @@ class RowwiseAdamW(torch.optim.AdamW):
         parameter.index_copy_(0, rows, moved)
 
 
-def clip_gradients(parameters: Iterable[nn.Parameter], largest: float) -> float:
+def clip_gradients(
+    parameters: Iterable[nn.Parameter],
+    largest: float,
+    *,
+    before: torch.optim.Optimizer | None = None,
+) -> float:
     """Scale all gradients so that their joint norm is at most `largest`, and return what it was.
 
-    Sparse gradients are coalesced on the way, since a row read twice counts once. Source: Pascanu
-    et al. 2013, algorithm 1.
+    Sparse gradients are coalesced on the way, since a row read twice counts once. Where the step to
+    come is a fused `RowwiseAdamW` (`before`), it scales the dense ones itself. Source: Pascanu et
+    al. 2013, algorithm 1.
     """
-    values = []
+    values, rows = [], []
     for parameter in parameters:
         gradient = parameter.grad
         if gradient is None:
@@ -92,9 +108,15 @@ def clip_gradients(parameters: Iterable[nn.Parameter], largest: float) -> float:
         if gradient.is_sparse:
             parameter.grad = gradient = gradient.coalesce()
             gradient = gradient.values()
+            rows.append(gradient)
         values.append(gradient)
     norms = torch._foreach_norm(values)
     norm = float(torch.linalg.vector_norm(torch.stack(norms)))
     if norm > largest:
-        torch._foreach_mul_(values, largest / (norm + 1e-6))
+        factor = largest / (norm + 1e-6)
+        if isinstance(before, RowwiseAdamW) and before.defaults["fused"]:
+            before.scale_next(factor)
+            values = rows
+        if values:
+            torch._foreach_mul_(values, factor)
     return norm
