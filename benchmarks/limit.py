@@ -10,11 +10,13 @@ Usage: TUNESMITH_DATA=… python benchmarks/limit.py [--rows 4000]
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,14 +60,26 @@ def shapes_of(config: object) -> Shapes:
     return Shapes(sides, config.num_hidden_layers)
 
 
-def product_seconds(shapes: Shapes, tokens: int, *, precision: str, backward: bool) -> float:
-    """Return the seconds that all products of so many tokens take, each operand ready in memory."""
+def product_seconds(
+    shapes: Shapes, tokens: int, *, precision: str, backward: bool, own: bool = False
+) -> float:
+    """Return the seconds that all products of so many tokens take, each operand ready in memory.
+
+    Every layer takes the same operands, which therefore lie in the processor's caches, or its
+    `own`, as a model's layers do.
+    """
     kind, total = TYPES[precision], 0.0
     for inputs, outputs in shapes.sides:
-        rows, weight = torch.randn(tokens, inputs).to(kind), torch.randn(outputs, inputs).to(kind)
-        bias, gradient = torch.zeros(outputs).to(kind), torch.randn(tokens, outputs).to(kind)
+        sets = [
+            tuple(
+                torch.randn(size).to(kind)
+                for size in ((outputs,), (tokens, inputs), (outputs, inputs), (tokens, outputs))
+            )
+            for _ in range(shapes.layers if own else 1)
+        ]
         started = time.perf_counter()
-        for _ in range(shapes.layers):
+        for layer in range(shapes.layers):
+            bias, rows, weight, gradient = sets[layer % len(sets)]
             torch.addmm(bias, rows, weight.t())
             if backward:
                 gradient @ weight
@@ -136,17 +150,17 @@ def main() -> None:
 
 def tell_machine(shapes: Shapes, *, tokens: int = 1024, times: int = 5) -> None:
     """Tell the rate of products at the model's shapes, and of memory."""
-    for precision in TYPES:
-        product_seconds(shapes, tokens, precision=precision, backward=True)
-        rates = [
-            3 * shapes.operations * tokens
-            / product_seconds(shapes, tokens, precision=precision, backward=True) / 1e9
-            for _ in range(times)
-        ]  # fmt: skip
+    for precision, own in itertools.product(TYPES, (False, True)):
+        seconds = partial(
+            product_seconds, shapes, tokens, precision=precision, backward=True, own=own
+        )
+        seconds()
+        rates = [3 * shapes.operations * tokens / seconds() / 1e9 for _ in range(times)]
+        where = ", operands of each layer its own" if own else ""
         tell(
             "limit",
-            row=f"limit.products_{precision}",
-            measure="matrix products at the model's shapes",
+            row=f"limit.products_{precision}{'_own' if own else ''}",
+            measure=f"matrix products at the model's shapes{where}",
             unit="GFLOP/s",
             **spread(rates).to_json(decimals=1),
         )

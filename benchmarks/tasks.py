@@ -85,7 +85,7 @@ CASES = {
         "choice",
         dream_rows,
         ("accuracy", "most_frequent_place"),
-        {"tuned": {"training": {"epochs": 2, "learning_rate": 5e-5, "batch_tokens": 4096}}},
+        {"tuned": {"training": {"epochs": 3, "learning_rate": 5e-5, "batch_tokens": 4096}}},
     ),
     "movielens": Case(
         "recommendation",

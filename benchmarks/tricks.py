@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import torch
 from compare import Slice, interleave, pin_processors, rate_ratios
 from ours import Timeline
 from public_rows import DATA_SETS, write_rows
@@ -22,10 +23,25 @@ from record import tell
 
 import tunesmith
 from tunesmith.session import Session
+from tunesmith.stages.tune.rowwise import clip_gradients
 
 PACKED = ("tunesmith.model.hidden.can_pack", lambda _: False)
 ROWS = ("tunesmith.stages.tune.full.make_rowwise", lambda *_: None)
 BUCKETS = ("tunesmith.model.batching.LENGTH_JITTER", 1e6)
+SIZES = ("tunesmith.model.packed_layout.SAME_SIZES", 1)
+SOFTMAX = (
+    ("tunesmith.model.packed_layer._softmax", lambda scores: torch.softmax(scores, dim=-1)),
+    (
+        "tunesmith.model.packed_layer._softmax_gradient",
+        lambda gradient, softmax: torch.ops.aten._softmax_backward_data(
+            gradient, softmax, -1, softmax.dtype
+        ),
+    ),
+)
+CLIPPING = (
+    "tunesmith.stages.tune.loop.clip_gradients",
+    lambda parameters, largest, before: clip_gradients(parameters, largest),  # noqa: ARG005
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +59,13 @@ TRICKS = {
     "embedding rows instead of the table": Trick(patches=(ROWS,)),
     "rows of similar length in a batch": Trick(patches=(BUCKETS,)),
     "1,024 tokens a batch instead of 256": Trick(off={"batch_tokens": 256}),
+    "few counts of tokens instead of any": Trick(patches=(SIZES,)),
+    "softmax in whole passes instead of torch's": Trick(patches=SOFTMAX),
+    "clipping in the optimiser's own pass": Trick(patches=(CLIPPING,)),
     "2,048 tokens a batch instead of 1,024": Trick(on={"batch_tokens": 2048}),
     "3 of 6 layers frozen": Trick(on={"freeze_layers": 3}),
     "all of these but the last two, off": Trick(
-        off={"precision": "fp32", "batch_tokens": 256}, patches=(PACKED, ROWS, BUCKETS)
+        off={"precision": "fp32", "batch_tokens": 256}, patches=(PACKED, ROWS, BUCKETS, CLIPPING)
     ),
 }
 
@@ -67,15 +86,19 @@ def main() -> None:
         for name in wanted.tricks:
             trick = TRICKS[name]
             sides = {
-                "on": lambda _, trick=trick: _tune(rows, trick.on, ()),
-                "off": lambda _, trick=trick: _tune(rows, trick.off, trick.patches),
+                "on": lambda number, trick=trick: _tune(rows, trick.on, (), seed=number),
+                "off": lambda number, trick=trick: _tune(
+                    rows, trick.off, trick.patches, seed=number
+                ),
             }
             slices = interleave(sides, pairs=wanted.pairs)
             ratios = rate_ratios(slices["on"], slices["off"])
             tell("tricks", trick=name, measure="real tokens/s, on / off", **ratios.to_json())
 
 
-def _tune(rows: Path, settings: dict[str, Any], patches: tuple[tuple[str, Any], ...]) -> Slice:
+def _tune(
+    rows: Path, settings: dict[str, Any], patches: tuple[tuple[str, Any], ...], *, seed: int
+) -> Slice:
     """Return the loop of one epoch; the head begins at random, so that only the loop is timed."""
     timeline = Timeline()
     with tempfile.TemporaryDirectory() as folder, _replaced(patches):
@@ -85,6 +108,7 @@ def _tune(rows: Path, settings: dict[str, Any], patches: tuple[tuple[str, Any], 
             method={"name": "full", "head_start": "random"},
             split={"valid": 0.02},
             training={"epochs": 1, "evaluate_every": 1_000_000, **settings},
+            seed=seed,
             out=f"{folder}/run",
             session=Session(listener=timeline),
         )
