@@ -87,7 +87,8 @@ class PackedLayer(torch.autograd.Function):
             scores.view(layout.rows, layout.heads, layout.width, layout.width).add_(layout.key_bias)
         attention = _softmax(scores).to(dtype)
         attention_mask = _mask(attention.shape, settings.attention_dropout, dtype)
-        mixed = torch.bmm(_masked(attention, attention_mask), value)
+        kept = _masked(attention, attention_mask)
+        mixed = torch.bmm(kept, value)
         context = layout.join(mixed[None])
 
         attended = torch.addmm(own.output_bias.to(dtype), context, out_proj.t())
@@ -110,7 +111,7 @@ class PackedLayer(torch.autograd.Function):
         ctx.masks = (attention_mask, first_mask, second_mask)
         ctx.cast = (in_proj, out_proj, up, down)
         ctx.save_for_backward(
-            inputs, query, key, value, attention, context, first, first_mean, first_rstd,
+            inputs, query, key, value, attention, kept, context, first, first_mean, first_rstd,
             middle_inputs, raised, active, second, second_mean, second_rstd,
             own.attention_norm, own.attention_norm_bias, own.norm, own.norm_bias,
         )  # fmt: skip
@@ -120,7 +121,7 @@ class PackedLayer(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of the hidden states and of the sixteen weights."""
         (
-            inputs, query, key, value, attention, context, first, first_mean, first_rstd,
+            inputs, query, key, value, attention, kept, context, first, first_mean, first_rstd,
             middle_inputs, raised, active, second, second_mean, second_rstd,
             attention_norm, attention_norm_bias, norm, norm_bias,
         ) = ctx.saved_tensors  # fmt: skip
@@ -148,7 +149,7 @@ class PackedLayer(torch.autograd.Function):
 
         heads_g = torch.empty((3, *mixed_g.shape), dtype=mixed_g.dtype)
         query_side, key_side, value_side = heads_g
-        torch.bmm(_masked(attention, attention_mask).transpose(1, 2), mixed_g, out=value_side)
+        torch.bmm(kept.transpose(1, 2), mixed_g, out=value_side)
         attention_g = _masked(torch.bmm(mixed_g, value.transpose(1, 2)), attention_mask)
         scores_g = _softmax_gradient(attention_g, attention)
         torch.bmm(scores_g, key, out=query_side)

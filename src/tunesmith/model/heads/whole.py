@@ -164,7 +164,8 @@ class WholeAtWords(Whole):
         """Return (W, H) float32: what the last layer reads at each word."""
         if can_pack(self.encoder):
             hidden = hidden_states(self.encoder, batch, added=self.added(batch))
-            return hidden[batch["word_rows"], batch["word_positions"]].float()
+            places = batch["word_rows"] * hidden.shape[1] + batch["word_positions"]
+            return hidden.flatten(0, 1).index_select(0, places).float()
         with seen_by(self.linear) as seen:
             self.forward(batch)
         return seen[0].float()
