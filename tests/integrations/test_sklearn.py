@@ -20,6 +20,7 @@ from tunesmith.core.errors import DataError, SpecError
 from tunesmith.integrations.sklearn import BundleClassifier, TunesmithClassifier
 
 TEXTS = ["the card is good", "my order is bad and broken", "good"]
+TRUTH = ["good", "bad", "good"]
 
 
 def stripped(texts):
@@ -51,9 +52,7 @@ def test_bundle_is_a_fitted_classifier_that_answers_as_predict_does(classifier_b
     labels = [row["label"] for row in wanted]
     assert model.predict(np.array(TEXTS, dtype=object)).tolist() == labels
     assert model.score(TEXTS, labels) == accuracy_score(labels, model.predict(TEXTS)) == 1.0
-    assert log_loss(labels, found) == pytest.approx(
-        -get_scorer("neg_log_loss")(model, TEXTS, labels)
-    )
+    assert log_loss(TRUTH, found) == pytest.approx(-get_scorer("neg_log_loss")(model, TEXTS, TRUTH))
     assert model.predict_proba([]).shape == (0, 2)
 
 
