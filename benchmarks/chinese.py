@@ -29,7 +29,7 @@ RATES = {
 }
 ENTITY_TRAINING = {"epochs": 12, "batch_tokens": 1024, "head_learning_rate": 2e-3}
 REVIEW_TRAINING = {"epochs": 10, "batch_tokens": 1024}
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2, 3, 4)
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def adapt(folder: Path) -> None:
     made = tunesmith.pretrain(
         str(reviews),
         model=str(folder / "pretrained" / "backbone"),
-        training={"epochs": 12, "learning_rate": 5e-4},
+        training={"epochs": 24, "learning_rate": 5e-4},
         out=str(folder / "adapted"),
         overwrite=True,
     )

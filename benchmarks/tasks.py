@@ -63,6 +63,8 @@ ROUGE = (
 ROLES = {"translation": ("source", "target"), "summarization": ("document", "summary")}
 """The columns whose texts a model that writes is made of."""
 
+CHOICE_TRAINING = {"epochs": 3, "learning_rate": 5e-5, "batch_tokens": 4096}
+
 CASES = {
     "stsb": Case(
         "matching",
@@ -85,7 +87,15 @@ CASES = {
         "choice",
         dream_rows,
         ("accuracy", "most_frequent_place"),
-        {"tuned": {"training": {"epochs": 3, "learning_rate": 5e-5, "batch_tokens": 4096}}},
+        {
+            "tuned": {"training": CHOICE_TRAINING},
+            "two tuned, joined": {
+                "training": CHOICE_TRAINING,
+                "ensemble": {
+                    "recipes": [{"training.learning_rate": rate} for rate in (5e-5, 1e-4)]
+                },
+            },
+        },
     ),
     "movielens": Case(
         "recommendation",
@@ -190,7 +200,7 @@ def _measure(name: str, case: Case, recipe: str, settings: dict[str, Any], *, fo
     tuned = tunesmith.fit(
         f"{folder}/data", task=case.task, out=f"{folder}/run", overwrite=True, **settings
     )
-    training = tuned.report["training"]
+    training = tuned.report.get("training", {})
     for measure in case.measures:
         tell(
             name,
@@ -198,9 +208,9 @@ def _measure(name: str, case: Case, recipe: str, settings: dict[str, Any], *, fo
             recipe=recipe,
             measure=measure,
             **measure_fields(tuned.measures[measure]),
-            seed=training["seed"],
-            tuning_seconds=training["seconds"],
-            tokens_per_second=training["tokens_per_second"],
+            seed=training.get("seed"),
+            tuning_seconds=round(tuned.seconds, 1),
+            tokens_per_second=training.get("tokens_per_second"),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tunesmith.model.packed_layer import _softmax, _softmax_gradient
+from tunesmith.model.packed_attention import softmax_gradient, softmax_of
 from tunesmith.model.packed_layout import SAME_SIZES, Layout
 
 HEADS = 3
@@ -68,8 +68,8 @@ def test_softmax_and_its_gradient_are_those_of_torch(width, dtype, tolerance):
     plain = scores.clone().requires_grad_()
     expected = torch.softmax(plain, dim=-1)
     expected.backward(gradient.float())
-    found = _softmax(scores.clone())
+    found = softmax_of(scores.clone())
     torch.testing.assert_close(found, expected.detach(), atol=1e-6, rtol=1e-5)
-    slope = _softmax_gradient(gradient, found.to(dtype))
+    slope = softmax_gradient(gradient, found.to(dtype))
     assert slope.dtype is dtype
     torch.testing.assert_close(slope.float(), plain.grad, atol=tolerance, rtol=tolerance)

@@ -15,10 +15,8 @@ import torch
 from torch.nn import functional
 
 from tunesmith.model.dropout_masks import draw_mask
+from tunesmith.model.packed_attention import Kept, attend, attend_backward
 from tunesmith.model.packed_layout import Layout
-
-VECTOR = 16
-"""Float32 numbers that AVX-512 takes at once."""
 
 
 class LayerWeights(NamedTuple):
@@ -82,18 +80,17 @@ class PackedLayer(torch.autograd.Function):
         inputs = hidden.to(dtype)
         joint = torch.addmm(in_bias, inputs, in_proj.t())
         query, key, value = layout.split(joint, 3)
-        scores = torch.bmm(query, key.transpose(1, 2)).float()
-        if layout.key_bias is not None:
-            scores.view(layout.rows, layout.heads, layout.width, layout.width).add_(layout.key_bias)
-        attention = _softmax(scores).to(dtype)
-        attention_mask = _mask(attention.shape, settings.attention_dropout, dtype)
-        kept = _masked(attention, attention_mask)
-        mixed = torch.bmm(kept, value)
+        mixed, kept = attend(
+            query, key, value,
+            bias=layout.head_bias,
+            dropout=settings.attention_dropout,
+            is_learning=settings.is_learning,
+        )  # fmt: skip
         context = layout.join(mixed[None])
 
-        attended = torch.addmm(own.output_bias.to(dtype), context, out_proj.t())
+        projected = torch.addmm(own.output_bias.to(dtype), context, out_proj.t())
         first_mask = _scaled_mask(hidden.shape, settings)
-        first = _residual(hidden, attended, first_mask)
+        first = _residual(hidden, projected, first_mask)
         middle, first_mean, first_rstd = _norm(
             first, own.attention_norm, own.attention_norm_bias, settings
         )
@@ -108,12 +105,12 @@ class PackedLayer(torch.autograd.Function):
         if not settings.is_learning:
             return result
         ctx.layout, ctx.settings = layout, settings
-        ctx.masks = (attention_mask, first_mask, second_mask)
+        ctx.masks = (kept.masks, first_mask, second_mask)
         ctx.cast = (in_proj, out_proj, up, down)
         ctx.save_for_backward(
-            inputs, query, key, value, attention, kept, context, first, first_mean, first_rstd,
+            inputs, query, key, value, context, first, first_mean, first_rstd,
             middle_inputs, raised, active, second, second_mean, second_rstd,
-            own.attention_norm, own.attention_norm_bias, own.norm, own.norm_bias,
+            own.attention_norm, own.attention_norm_bias, own.norm, own.norm_bias, *kept.softmax,
         )  # fmt: skip
         return result
 
@@ -121,12 +118,12 @@ class PackedLayer(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of the hidden states and of the sixteen weights."""
         (
-            inputs, query, key, value, attention, kept, context, first, first_mean, first_rstd,
+            inputs, query, key, value, context, first, first_mean, first_rstd,
             middle_inputs, raised, active, second, second_mean, second_rstd,
-            attention_norm, attention_norm_bias, norm, norm_bias,
+            attention_norm, attention_norm_bias, norm, norm_bias, *softmax,
         ) = ctx.saved_tensors  # fmt: skip
         settings, layout = ctx.settings, ctx.layout
-        attention_mask, first_mask, second_mask = ctx.masks
+        attention_masks, first_mask, second_mask = ctx.masks
         in_proj, out_proj, up, down = ctx.cast
         (gradient,) = gradients
 
@@ -143,18 +140,11 @@ class PackedLayer(torch.autograd.Function):
         first_g, attention_norm_g, attention_norm_bias_g = _norm_backward(
             middle_g, first, (first_mean, first_rstd), (attention_norm, attention_norm_bias)
         )
-        attended_g = _dropped(first_g, first_mask, settings)
-        output_g, output_bias_g = _weight_gradients(attended_g, context)
-        (mixed_g,) = layout.split(attended_g @ out_proj, 1)
-
-        heads_g = torch.empty((3, *mixed_g.shape), dtype=mixed_g.dtype)
-        query_side, key_side, value_side = heads_g
-        torch.bmm(kept.transpose(1, 2), mixed_g, out=value_side)
-        attention_g = _masked(torch.bmm(mixed_g, value.transpose(1, 2)), attention_mask)
-        scores_g = _softmax_gradient(attention_g, attention)
-        torch.bmm(scores_g, key, out=query_side)
-        torch.bmm(scores_g.transpose(1, 2), query, out=key_side)
-        joint_g = layout.join(heads_g)
+        projected_g = _dropped(first_g, first_mask, settings)
+        output_g, output_bias_g = _weight_gradients(projected_g, context)
+        (mixed_g,) = layout.split(projected_g @ out_proj, 1)
+        kept = Kept(softmax, attention_masks)
+        joint_g = layout.join(attend_backward(mixed_g, query, key, value, kept))
         in_proj_g, in_bias_g = _weight_gradients(joint_g, inputs)
         hidden_g = first_g.add_(joint_g @ in_proj) if ctx.needs_input_grad[0] else None
 
@@ -188,32 +178,6 @@ def _joined(own: LayerWeights, settings: LayerSettings) -> tuple[torch.Tensor, t
     torch.mul(own.value, for_value, out=weight[2])
     torch.mul(own.value_bias, for_value, out=bias[2])
     return weight.flatten(0, 1), bias.flatten()
-
-
-def _softmax(scores: torch.Tensor) -> torch.Tensor:
-    """Return the softmax of each row of float32 scores, which may be overwritten.
-
-    torch takes rows shorter than a vector number by number, four times as long as this.
-    """
-    if scores.shape[-1] >= VECTOR:
-        return torch.softmax(scores, dim=-1)
-    powers = scores.sub_(scores.amax(dim=-1, keepdim=True)).exp_()
-    return powers.div_(powers.sum(dim=-1, keepdim=True))
-
-
-def _softmax_gradient(gradient: torch.Tensor, softmax: torch.Tensor) -> torch.Tensor:
-    """Return the gradient of the scores from that of their softmax, which may be overwritten.
-
-    In float32 and whole passes: torch's own takes four times as long in bf16 or on short rows.
-    """
-    values = softmax.float()
-    weighted = gradient.float().mul_(values)
-    total = weighted.sum(dim=-1, keepdim=True)
-    return torch.addcmul(weighted, values, total, value=-1.0).to(gradient.dtype)
-
-
-def _mask(shape: torch.Size, ratio: float, dtype: torch.dtype) -> torch.Tensor | None:
-    return draw_mask(tuple(shape), ratio, dtype=dtype) if ratio else None
 
 
 def _masked(values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:

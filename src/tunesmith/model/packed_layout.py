@@ -86,6 +86,13 @@ class Layout:
         return found
 
     @cached_property
+    def head_bias(self) -> torch.Tensor | None:
+        """(B * heads, 1, T) float32: what `key_bias` adds to the scores of each head."""
+        if self.key_bias is None:
+            return None
+        return self.key_bias[:, 0].repeat_interleave(self.heads, dim=0)
+
+    @cached_property
     def _tokens(self) -> torch.Tensor:
         """(B * T,): which token stands at each place; the first idle row at padding."""
         if self.places is None:
