@@ -113,6 +113,9 @@ class Auto(PlanRecipe):
     name: Literal["auto"] = "auto"
     """The method's name."""
 
+    whole_curves: bool = False
+    """Go on with the last method that is left, for the curve that tells what labels are worth."""
+
 
 DELTAS = {part.model_fields["name"].default: part for part in get_args(DeltaMethod)}
 """Methods whose delta is kept in the bundle, beside the whole model."""

@@ -36,5 +36,8 @@ class PlanRecipe(Part):
     max_memory_gb: float | None = Field(None, gt=0)
     """Gigabytes of memory that tuning may take; none allows any."""
 
+    whole_curves: bool = True
+    """Go on with the last method that is left, for the curve that tells what labels are worth."""
+
     more_labels: int = Field(100, ge=1)
     """Labels whose worth is told: what so many more would add."""

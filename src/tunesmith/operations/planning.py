@@ -30,7 +30,7 @@ from tunesmith.operations.trials import Trial, latency_ms, run_trial
 from tunesmith.session import Session
 from tunesmith.stages.evaluate.page import render_page
 from tunesmith.stages.plan.choice import Cost, Limits, Verdict, judge
-from tunesmith.stages.plan.race import Cell, OutOfTime, Runner, run_race
+from tunesmith.stages.plan.race import Cell, Course, OutOfTime, Runner, run_race
 from tunesmith.stages.plan.rows import Fold, fold_splits, make_folds, rung_sizes
 from tunesmith.store.atomic import new_files
 
@@ -165,14 +165,8 @@ def make_plan(spec: PlanSpec, session: Session) -> dict[str, Any]:
     )
     trials = Trials(spec, watched, prepared, rows, folds, clock)
     with threads(spec.training.threads):
-        runners = run_race(
-            names,
-            sizes,
-            trials.measure,
-            folds=len(folds),
-            goal_rows=len(rows),
-            seconds_left=clock.left,
-        )
+        course = Course(sizes, len(folds), len(rows), to_the_end=spec.whole_curves)
+        runners = run_race(names, course, trials.measure, seconds_left=clock.left)
     if not any(runner.cells for runner in runners.values()):
         raise ResourceError(
             f"the budget must reach for one method; {spec.budget_minutes:g} minutes ended while "

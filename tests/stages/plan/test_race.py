@@ -6,7 +6,7 @@ import pytest
 
 from tunesmith.core.errors import ResourceError
 from tunesmith.stages.plan.choice import Cost, Limits, judge
-from tunesmith.stages.plan.race import Cell, OutOfTime, run_race
+from tunesmith.stages.plan.race import Cell, Course, OutOfTime, run_race
 
 SIZES = (50, 100, 200, 400)
 LAWS = {  # ceiling, height, exponent; seconds a row
@@ -33,11 +33,10 @@ class Track:
         score = ceiling - height * rows**-exponent
         return Cell(rows, score, score - 0.02, score + 0.02, 300, folds, cost * rows)
 
-    def race(self, names=tuple(LAWS), folds=3):
+    def race(self, names=tuple(LAWS), folds=3, **more):
         """Run the race in this world."""
-        return run_race(
-            names, SIZES, self.measure, folds=folds, goal_rows=500, seconds_left=lambda: self.left
-        )
+        course = Course(SIZES, folds, goal_rows=500, **more)
+        return run_race(names, course, self.measure, seconds_left=lambda: self.left)
 
 
 def test_dominated_methods_leave_and_the_others_run_to_the_end():
@@ -46,6 +45,14 @@ def test_dominated_methods_leave_and_the_others_run_to_the_end():
     assert runners["bad"].cells[-1].rows < 400
     assert [cell.rows for cell in runners["contrastive"].cells] == list(SIZES)
     assert {cell.folds for cell in runners["contrastive"].cells} == {3}
+
+
+def test_last_runner_goes_on_for_its_curve_or_ends_the_race_as_one_wishes():
+    whole, short = (Track(10_000).race(("probe", "bad"), to_the_end=end) for end in (True, False))
+    assert whole["bad"].left
+    assert short["bad"].left
+    assert [cell.rows for cell in whole["probe"].cells] == list(SIZES)
+    assert short["probe"].cells[-1].rows == short["bad"].cells[-1].rows < SIZES[-1]
 
 
 def test_steep_curve_is_not_dropped_for_being_low_at_first():

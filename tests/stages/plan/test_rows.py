@@ -54,7 +54,9 @@ def test_rows_of_equal_text_stay_on_one_side(task):
 def test_rungs_grow_to_all_rows_and_none_is_smaller_than_the_classes(task):
     folds = make_folds(rows_of(500), task, seed=0)
     assert rung_sizes(folds, classes=4) == [50, 100, 200, 400]
-    assert min(rung_sizes(folds, classes=77)) == 77
+    assert rung_sizes(folds, classes=60) == [60, 100, 200, 400]
+    assert rung_sizes(folds, classes=77) == [100, 200, 400]
+    assert rung_sizes(folds, classes=350) == [400]
 
 
 def test_splits_of_a_fold_are_disjoint_and_whole(task):

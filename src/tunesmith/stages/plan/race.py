@@ -60,17 +60,28 @@ class Runner:
         return last.seconds * max(rows / last.rows, 1.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How long the race is: the rows of each rung, how many folds are wished for, and the goal.
+
+    `goal_rows` is where the best is wanted. Unless `to_the_end`, it is over once one is left.
+    """
+
+    sizes: Sequence[int]
+    folds: int
+    goal_rows: int
+    to_the_end: bool = True
+
+
 Measure = Callable[[str, int, int], Cell]
 """From a candidate, its rows and how many folds, to what was measured."""
 
 
 def run_race(
     names: Sequence[str],
-    sizes: Sequence[int],
+    course: Course,
     measure: Measure,
     *,
-    folds: int,
-    goal_rows: int,
     seconds_left: Callable[[], float],
 ) -> Mapping[str, Runner]:
     """Return the runners after the last rung that the time allowed, by name.
@@ -78,24 +89,28 @@ def run_race(
     `names` are in the order of their cost. One fold of the first rung tells what each costs, and
     with that how many folds the time reaches for. On each rung every runner still in the race is
     measured; behind it those leave whose curve, at its most hopeful, ends below the expectation of
-    the best at `goal_rows`. Where the time does not reach for all, the most promising of those it
+    the best at the goal. Where the time does not reach for all, the most promising of those it
     reaches for go on, and the others stay with what they have.
     Source: successive halving (Jamieson & Talwalkar 2016, algorithm 1), the half replaced by what
     the curves allow.
     """
     runners = {name: Runner(name, learns=name not in LEARN_NOTHING) for name in names}
+    sizes = course.sizes
     try:
         for runner in runners.values():
             runner.cells.append(measure(runner.name, sizes[0], 1))
-        folds = _settle_folds(list(runners.values()), sizes, most=folds, left=seconds_left())
+        every = list(runners.values())
+        folds = _settle_folds(every, sizes, most=course.folds, left=seconds_left())
         for rung, size in enumerate(sizes):
-            alive: Sequence[Runner] = [each for each in runners.values() if not each.left]
+            alive = [each for each in every if not each.left]
+            if rung and len(alive) == 1 and not course.to_the_end:
+                break
             able = _affordable(alive, size, left=seconds_left()) if rung else alive
             for runner in able:
                 count = _folds_in_time(runner, size, folds=folds, left=seconds_left())
                 if count > (0 if rung else 1):  # on the first rung one fold is done
                     runner.cells[rung:] = [measure(runner.name, size, count)]
-            _drop_dominated(alive, goal_rows)
+            _drop_dominated(alive, course.goal_rows)
     except OutOfTime:
         pass
     return runners

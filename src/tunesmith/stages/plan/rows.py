@@ -17,6 +17,9 @@ from tunesmith.tasks.task import Task
 SHARES = (0.125, 0.25, 0.5, 1.0)
 """Of the rows that are not held out: each rung has twice those of the one before."""
 
+APART = 1.4
+"""Rungs nearer than this factor tell the same twice."""
+
 FEWEST_ROWS = 12
 MARKED_ROWS = 1000
 """Held-out rows that are answered in a fold, at most."""
@@ -73,11 +76,17 @@ def _places_in_class(strata: np.ndarray, random: np.random.Generator) -> np.ndar
 def rung_sizes(folds: Sequence[Fold], *, classes: int) -> list[int]:
     """Return how many rows each rung learns from: shares of the smallest fold's, growing.
 
-    None has fewer rows than classes, as a method could not begin there.
+    None has fewer rows than classes, as a method could not begin there, and each has 1.4 times the
+    rows of the one before.
     """
     most = min(len(fold.order) for fold in folds)
     fewest = min(most, max(FEWEST_ROWS // 2, classes))
-    return sorted({max(fewest, round(share * most)) for share in SHARES})
+    sizes = [most]
+    for share in reversed(SHARES[:-1]):
+        size = max(fewest, round(share * most))
+        if APART * size <= sizes[-1]:
+            sizes.append(size)
+    return sizes[::-1]
 
 
 def fold_splits(examples: Sequence[Example], fold: Fold, size: int) -> Splits:
